@@ -1,0 +1,250 @@
+"""The base of every model, and the one way a choice between models is written.
+
+A choice (*tagged union*) is written by its tag with exactly one key, in files, JSON and the launchpad alike::
+
+    format: csv                      # every option at its default
+    format: {csv: {delimiter: ";"}}
+    filter: {not: {status: [failed]}}
+
+What stands behind the tag is the *body* of the member. A member says in two class variables how short its body may be:
+`whole` names the one field that the body *is* (``and: [...]``), `short` the field that a bare value stands for
+(``{sum: cost_usd}`` for ``{sum: {field: cost_usd}}``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from export_pipeline.errors import did_you_mean
+
+T = TypeVar("T")
+
+
+def snake(name: str) -> str:
+    """Return the snake_case spelling of a camelCase option: ``rowGroupSize`` is ``row_group_size``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class Options(BaseModel):
+    """Frozen options with documented fields; an unknown option is an error that names the nearest known one."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
+
+    tag: ClassVar[str] = ""
+    """The key that chooses this model in a union."""
+    whole: ClassVar[str | None] = None
+    """The field that the body behind the tag is."""
+    short: ClassVar[str | None] = None
+    """The field that a body which is no mapping stands for."""
+    also: ClassVar[Mapping[str, str]] = {}
+    """Other accepted spellings of options: given name -> field."""
+
+    @classmethod
+    def option_names(cls) -> dict[str, str]:
+        """Return the accepted spellings of each option: written name (alias where there is one) -> field."""
+        names = {field: field for field in cls.model_fields}
+        return names | {info.alias: field for field, info in cls.model_fields.items() if info.alias}
+
+    @classmethod
+    def arguments(cls, body: object) -> object:
+        """Return the keyword arguments that the body behind this model's tag stands for."""
+        if isinstance(body, cls):
+            return body
+        if cls.whole is not None:
+            return {cls.whole: body}
+        if body is None:
+            return {}
+        if cls.short is not None and not isinstance(body, Mapping):
+            return {cls.short: body}
+        return body
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, value: Any) -> Any:
+        """Accept camelCase, refuse unknown options with the nearest known name."""
+        if cls.short is not None and isinstance(value, (str, int, float, list, tuple)):
+            value = {cls.short: value}
+        if not isinstance(value, Mapping):
+            return value
+        known = cls.option_names()
+        out: dict[str, Any] = {}
+        for given, item in value.items():
+            name = given
+            if isinstance(given, str) and given not in known:
+                name = cls.also.get(given, given)
+                name = name if name in known else snake(given)
+            if name not in known:
+                written = {info.alias or field for field, info in cls.model_fields.items()}
+                raise PydanticCustomError(
+                    "unknown_option",
+                    "unknown option '{option}' ({hint})",
+                    {"option": str(given), "hint": did_you_mean(given, written)},
+                )
+            if known[name] in out:
+                raise PydanticCustomError("twice", "'{option}' is given twice", {"option": str(given)})
+            out[known[name]] = item
+        return out
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe the forms a person may write: the body of a `whole` model is its field, a `short` one has two."""
+        reference = handler(schema)
+        described = handler.resolve_ref_schema(reference)
+        properties = described.get("properties", {})
+        if cls.whole is not None:
+            body = dict(properties[cls.whole])
+            described.clear()
+            described.update(body)
+        elif cls.short is not None:
+            full = dict(described)
+            described.clear()
+            described.update({"anyOf": [{k: v for k, v in properties[cls.short].items() if k != "default"}, full]})
+        return reference
+
+    def dump(self, *, defaults: bool = False) -> dict[str, Any]:
+        """Return plain JSON data that validates back to an equal model; options at their default only if asked."""
+        return self.model_dump(mode="json", exclude_defaults=not defaults, by_alias=True)
+
+    @classmethod
+    def body_of(cls, dumped: Mapping[str, Any]) -> Any:
+        """Return the body to write behind the tag for this model's dumped fields, in its shortest form."""
+        if cls.whole is not None:
+            return dumped[cls.whole]
+        if cls.short is not None and set(dumped) == {cls.short} and not isinstance(dumped[cls.short], Mapping):
+            return dumped[cls.short]
+        return dict(dumped)
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with these fields changed, validated."""
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate(kept | changes)
+
+
+class _Picked:
+    """A value whose member is known: the tag and the body behind it."""
+
+    __slots__ = ("body", "tag")
+
+    def __init__(self, tag: str, body: object) -> None:
+        self.tag, self.body = tag, body
+
+
+class OneOf:
+    """Annotation that makes a union of `Options` classes a choice written by its tag.
+
+    >>> AnyFormat = Annotated[Csv | Json, OneOf("format")]                                 # doctest: +SKIP
+    """
+
+    def __init__(self, what: str, shorthand: Callable[[Any], Any] | None = None) -> None:
+        self.what, self.shorthand = what, shorthand
+        """`shorthand` may rewrite a value before its tag is read."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        members: dict[str, type[Options]] = {member.tag: member for member in _members(source)}
+
+        def pick(value: Any) -> Any:
+            if self.shorthand is not None:
+                value = self.shorthand(value)
+            if isinstance(value, Options):
+                value = _Picked(value.tag, value)
+            elif isinstance(value, str):
+                value = _Picked(value, None)
+            elif isinstance(value, Mapping) and len(value) == 1:
+                ((tag, body),) = value.items()
+                value = _Picked(str(tag), body)
+            else:
+                shown = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else repr(value)
+                raise PydanticCustomError(
+                    "one_of",
+                    "a {what} is written with exactly one of {tags}, not with {given}",
+                    {"what": self.what, "tags": ", ".join(members), "given": shown},
+                )
+            if value.tag not in members:
+                spelled = snake(value.tag)
+                if spelled not in members:
+                    raise PydanticCustomError(
+                        "unknown_choice",
+                        "unknown {what} '{given}' ({hint})",
+                        {"what": self.what, "given": value.tag, "hint": did_you_mean(value.tag, members)},
+                    )
+                value.tag = spelled
+            member = members[value.tag]
+            if value.body is None and member.whole is not None:
+                raise PydanticCustomError("missing", "'{given}' needs a value", {"given": value.tag})
+            return value
+
+        schemas = {tag: handler.generate_schema(member) for tag, member in members.items()}
+        choices = {
+            tag: core_schema.no_info_before_validator_function(
+                lambda picked, member=member: member.arguments(picked.body),  # type: ignore[misc]
+                schemas[tag],
+            )
+            for tag, member in members.items()
+        }
+        union = core_schema.tagged_union_schema(choices=cast("Any", choices), discriminator=lambda picked: picked.tag)
+
+        def serialize(value: Any, info: core_schema.SerializationInfo) -> Any:
+            if not isinstance(value, Options):
+                return value
+            dumped = value.model_dump(
+                mode=info.mode, exclude_defaults=info.exclude_defaults, by_alias=info.by_alias or False
+            )
+            return {value.tag: value.body_of(dumped)}
+
+        return core_schema.no_info_before_validator_function(
+            pick,
+            union,
+            serialization=core_schema.plain_serializer_function_ser_schema(serialize, info_arg=True),
+            metadata={"pydantic_js_functions": [self._json_schema(members, schemas)]},
+        )
+
+    @staticmethod
+    def _json_schema(members: Mapping[str, type[Options]], schemas: Mapping[str, CoreSchema]) -> Any:
+        def build(_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+            bare = [tag for tag, member in members.items() if all_defaults(member)]
+            arms: list[JsonSchemaValue] = [{"type": "string", "enum": bare}] if bare else []
+            for tag, member in members.items():
+                body = handler(schemas[tag])
+                arms.append(
+                    {
+                        "type": "object",
+                        "description": (member.__doc__ or "").strip(),
+                        "properties": {tag: {"anyOf": [body, {"type": "null"}]} if tag in bare else body},
+                        "required": [tag],
+                        "additionalProperties": False,
+                    }
+                )
+            return {"anyOf": arms}
+
+        return build
+
+
+def all_defaults(model: type[Options]) -> bool:
+    """Return whether the bare tag of this model is enough: no field is required."""
+    return model.whole is None and not any(info.is_required() for info in model.model_fields.values())
+
+
+def _members(source: Any) -> tuple[type[Options], ...]:
+    """Return the classes of a union; one class alone is a union of one."""
+    return get_args(source) or (source,)
+
+
+def members_of(union: Any) -> dict[str, type[Options]]:
+    """Return the members of an ``Annotated[A | B, OneOf(...)]`` by tag: the registry that the union is."""
+    inner = get_args(union)[0]
+    return {member.tag: member for member in _members(inner)}
+
+
+def choice(metadata: object) -> OneOf | None:
+    """Return the `OneOf` of a field's annotation or metadata, None where the field is no choice."""
+    found = metadata.metadata if isinstance(metadata, FieldInfo) else get_args(metadata)[1:]
+    return next((item for item in found if isinstance(item, OneOf)), None)
