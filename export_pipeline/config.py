@@ -1,0 +1,226 @@
+"""An export as a person writes it: which rows, shaped how, in which format, delivered where and when."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from export_pipeline import times
+from export_pipeline.aggregations import Aggregate
+from export_pipeline.columns import Columns, Pivot
+from export_pipeline.destinations import AnyDestination, Local
+from export_pipeline.filters import AnyFilter
+from export_pipeline.formats import AnyFormat, Csv
+from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
+from export_pipeline.notifications import AnyNotification
+from export_pipeline.options import Options
+from export_pipeline.query import Query, Sort
+from export_pipeline.retries import Retry
+from export_pipeline.schedules import Schedule
+from export_pipeline.sources import AnySource
+
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,78}[a-z0-9])?")
+
+
+def _listed(value: Any) -> Any:
+    """One item may be written without the list around it."""
+    return value if isinstance(value, (list, tuple)) or value is None else [value]
+
+
+def _filter(value: Any) -> Any:
+    """A list of filters means all of them."""
+    return {"and": value} if isinstance(value, (list, tuple)) else value
+
+
+FileName = Annotated[str, BeforeValidator(check_file_name)]
+Deliver = Annotated[list[AnyDestination], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class Output(Options):
+    """One file of an export; several outputs are made from one snapshot."""
+
+    name: str = ""
+    """What the output is called in receipts; the format's tag where it is not given."""
+    format: AnyFormat = Field(default_factory=Csv, validate_default=True)
+    """Format of the file."""
+    file_name: FileName = DEFAULT_FILE_NAME
+    """Template of the file's name; dates in moment.js syntax. The extension follows the format."""
+    deliver: Deliver = Field(default_factory=lambda: [Local()])
+    """Where the file goes; each destination gets the same verified bytes."""
+
+    @property
+    def label(self) -> str:
+        """The output's own name, else its format's tag."""
+        return self.name or self.format.tag
+
+
+class ExportConfig(Options):
+    """An export: rows out of a data store, filtered, shaped, written, verified and delivered."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "aggregation": "aggregate",
+        "destinations": "deliver",
+        "destination": "deliver",
+        "filters": "filter",
+        "title": "description",
+    }
+
+    version: Literal[1] = 1
+    """Version of this file's language."""
+    name: str = ""
+    """Name of the export and of its job: lower-case letters, digits, `-` and `_`. The file's own name where it is not given."""
+    description: str = ""
+    """What the export is for, in a sentence."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Labels of every run of this export."""
+    timezone: str = "UTC"
+    """IANA time zone that decides days, weeks, months, time buckets, file names and the schedule."""
+    source: AnySource | None = None
+    """Where the rows come from: `{store, dataset}`, `{store, query}` or `{files}`."""
+    sources: dict[str, AnySource] = Field(default_factory=dict)
+    """The same by name, for exports of several sources; `source` is one entry of it."""
+    filter: Annotated[AnyFilter | None, BeforeValidator(_filter)] = None
+    """Which rows to keep; a list means all of its filters."""
+    aggregate: Aggregate | None = None
+    """Groups and measures instead of single rows."""
+    pivot: Pivot | None = None
+    """Values of a column become columns."""
+    sort: Annotated[list[Sort], BeforeValidator(_listed)] = Field(default_factory=list)
+    """Order of the rows; `-name` is descending. Nulls come last, ties keep the source's order."""
+    limit: int | None = Field(None, ge=1)
+    """At most this many rows, after sorting."""
+    columns: Columns = Field(default_factory=Columns)
+    """Which columns, under which names, in which order."""
+    format: AnyFormat = Field(default_factory=Csv, validate_default=True)
+    """Format of the file: `csv`, `json`, `parquet` or `excel`."""
+    file_name: FileName = DEFAULT_FILE_NAME
+    """Template of the file's name; dates in moment.js syntax. The extension follows the format."""
+    deliver: Deliver = Field(default_factory=lambda: [Local()])
+    """Where the file goes; each destination gets the same verified bytes."""
+    outputs: list[Output] = Field(default_factory=list)
+    """Several files of one snapshot, instead of `format`, `file_name` and `deliver`."""
+    on_empty: Literal["deliver", "skip", "fail"] = "deliver"
+    """What an export without rows does: deliver the empty file, deliver nothing, or fail."""
+    schedule: Schedule | None = None
+    """When the export runs by itself."""
+    retry: Retry = Field(default_factory=Retry)
+    """Retries of reading and delivering."""
+    notify: Annotated[list[AnyNotification], BeforeValidator(_listed)] = Field(default_factory=list)
+    """Who is told how a run ended."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _places(cls, value: Any) -> Any:
+        return normalised(value)
+
+    @field_validator("name")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if name and not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for an export: use lower-case letters, digits, '-' and '_'")
+        return name
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        return times.zone(name).key
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> Self:
+        if (self.source is None) == (not self.sources):
+            given = "neither 'source' nor 'sources'" if self.source is None else "both 'source' and 'sources'"
+            raise ValueError(f"{given} is given: name the rows once, such as source: {{files: sales.csv}}")
+        if len(self.sources) > 1:
+            raise ValueError(
+                f"'sources' names {len(self.sources)} sources ({', '.join(self.sources)}), but every format writes one:"
+                " join them in a query ({store, query}), or make one export of each"
+            )
+        twice = sorted({"format", "file_name", "deliver"} & self.model_fields_set) if self.outputs else []
+        if twice:
+            raise ValueError(f"'outputs' is given, so {', '.join(map(repr, twice))} must stand inside each output")
+        labels = [output.label for output in self.files]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two outputs are called {label!r}: give each a name of its own")
+        return self
+
+    @property
+    def inputs(self) -> dict[str, AnySource]:
+        """The sources by name; a single `source` is called ``rows``."""
+        return {"rows": self.source} if self.source is not None else dict(self.sources)
+
+    @property
+    def files(self) -> list[Output]:
+        """The outputs; `format`, `file_name` and `deliver` are one."""
+        if self.outputs:
+            return list(self.outputs)
+        return [Output(format=self.format, file_name=self.file_name, deliver=self.deliver)]
+
+    @property
+    def query(self) -> Query:
+        """What happens to the rows between source and file."""
+        return Query(
+            timezone=self.timezone,
+            filter=self.filter,
+            aggregate=self.aggregate,
+            pivot=self.pivot,
+            sort=self.sort,
+            limit=self.limit,
+            columns=self.columns,
+        )
+
+    def digest(self) -> str:
+        """Return the hash of what decides the file and where it goes; equal exports in other spellings agree."""
+        decisive = {
+            "name": self.name,
+            "sources": {name: source.dump() for name, source in self.inputs.items()},
+            "query": self.query.dump(),
+            "outputs": [output.dump() for output in self.files],
+            "on_empty": self.on_empty,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+MOVED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("format", "csv", "columns"), "columns"),
+    (("format", "csv", "pivot"), "pivot"),
+    (("schedule", "timezone"), "timezone"),
+    (("schedule", "retry"), "retry"),
+)
+"""Nested places in which the TypeScript contract has what belongs to the export: place -> option."""
+
+
+def normalised(value: Any) -> Any:
+    """Return the config with options moved from the places of the TypeScript contract to their owners."""
+    if not isinstance(value, Mapping):
+        return value
+    out = dict(value)
+    for place, option in MOVED:
+        *parents, last = place
+        holder: Any = out
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, Mapping) else None
+        if not isinstance(holder, Mapping) or last not in holder:
+            continue
+        moved = holder[last]
+        if option in out and out[option] != moved:
+            raise ValueError(f"{option!r} is given twice: at the top and in {'.'.join(place)}")
+        out = _without(out, place)
+        out[option] = moved
+    return out
+
+
+def _without(data: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
+    """Return a copy without the entry at `place`."""
+    first, *rest = place
+    out = dict(data)
+    if not rest:
+        del out[first]
+    else:
+        out[first] = _without(out[first], tuple(rest))
+    return out
