@@ -73,7 +73,7 @@ class ExportConfig(Options):
     version: Literal[1] = 1
     """Version of this file's language."""
     name: str = ""
-    """Name of the export and of its job: lower-case letters, digits, `-` and `_`. The file's own name where it is not given."""
+    """Name of the export and of its job: lower-case letters, digits, `-` and `_`; else that of its file."""
     description: str = ""
     """What the export is for, in a sentence."""
     tags: dict[str, str] = Field(default_factory=dict)

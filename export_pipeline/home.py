@@ -13,7 +13,7 @@ VARIABLE = "EXPORT_PIPELINE_HOME"
 
 @dataclass(frozen=True)
 class Home:
-    """A folder with ``stores.yaml``, ``exports/`` and ``out/``; hidden beside them staging, ledger and Dagster's history."""
+    """A folder with ``stores.yaml``, ``exports/`` and ``out/``; staging and history stand hidden beside them."""
 
     root: Path
 
