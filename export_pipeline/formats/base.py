@@ -1,0 +1,139 @@
+"""The base of every format: options and behaviour in one model; adding a format is one file and one name in a union.
+
+::
+
+    rows --render--> rows as the format holds them --meter--> checksums --encode--> bytes --compress--> Sink
+    Artifact = path, rows, sha256, checksums, losses;   verify: path --read--> rows --meter--> the same checksums?
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, ClassVar, cast
+
+import polars as pl
+
+from export_pipeline.errors import ExportError, FormatError
+from export_pipeline.formats.sink import Sink
+from export_pipeline.options import Options
+from export_pipeline.schemas import texts_of
+from export_pipeline.verification import Artifact, Loss, Meter, Progress
+
+
+class About(Options):
+    """What is known of the export besides its rows, for formats that write it into the file (metadata, properties)."""
+
+    name: str = "export"
+    """Name of the export."""
+    logical_time: str | None = None
+    """The run's logical time, ISO 8601; never the clock, so that the same input gives the same bytes."""
+    timezone: str = "UTC"
+    """The export's time zone."""
+    filter: str | None = None
+    """The filter as an English sentence."""
+    version: str | None = None
+    """The identity of the snapshot that was read."""
+
+
+class Format(Options):
+    """How rows become a file.
+
+    A format overrides `encode` and `read`, and where it needs to: `render`, `check`, `losses`, `inspect`.
+    """
+
+    extension: ClassVar[str]
+    """With the dot."""
+    media_type: ClassVar[str]
+
+    @property
+    def suffix(self) -> str:
+        """The end of the file's name: the extension, and that of the compression where there is one."""
+        return self.extension
+
+    def check(self, schema: pl.Schema) -> None:
+        """Refuse before anything is read what these options cannot do with these columns: ConfigError, FormatError."""
+
+    def losses(self, schema: pl.Schema) -> list[Loss]:  # noqa: ARG002
+        """Return what this format cannot hold of these columns, by column and why."""
+        return []
+
+    def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the rows as the format holds them: same order, lossy columns cast; the checksums are of these."""
+        return rows
+
+    def inspect(self, frame: pl.DataFrame, start: int) -> None:
+        """Refuse values (FormatError naming column and row). Called with batches of rendered rows, in any order, from
+        several threads; `start` is the position of the batch's first row."""
+
+    @abstractmethod
+    def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
+        """Stream rendered rows as bytes into the sink.
+
+        `rows` must be run exactly once (it is metered), with the streaming engine, and nothing else than bytes written
+        to the sink may depend on it. The sink has `write` (returns the length of its input) and `flush`.
+        """
+
+    @abstractmethod
+    def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a file in batches, in order, with exactly the rendered schema: the same names and types.
+
+        The reader must not be the library that wrote. Whatever it raises means: the file is broken.
+        """
+
+    def write(
+        self,
+        rows: pl.LazyFrame,
+        path: Path,
+        *,
+        about: About | None = None,
+        name: str | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> Artifact:
+        """Write the rows to `path`, streaming, in one pass, and return what verification needs.
+
+        `path` appears complete or not at all. `stop`, once set, ends it with Cancelled within a batch; a blocking sort
+        before the first batch does not hear it (see `engines.polars.run_native`).
+        """
+        began = time.perf_counter()
+        source = rows.collect_schema()
+        if not source:
+            raise FormatError("there is no column to write", cure="Keep at least one column.")
+        self.check(source)
+        rendered = self.render(rows)
+        schema = rendered.collect_schema()
+        meter = Meter(schema, inspect=self.inspect, progress=progress, stop=stop)
+        with Sink(path, stop=stop) as sink:
+            try:
+                self._encode(meter.tap(rendered), sink, about or About())
+            except Exception as error:
+                self._explain(error, meter, sink)
+        return Artifact(
+            path=path,
+            name=name or path.name,
+            format=self.tag,
+            media_type=self.media_type,
+            rows=meter.rows,
+            columns=texts_of(schema),
+            bytes=sink.bytes,
+            sha256=sink.sha256,
+            checksums=meter.checksums,
+            losses=tuple(self.losses(source)),
+            seconds=round(time.perf_counter() - began, 3),
+        )
+
+    def _encode(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
+        """Encode into the sink; formats that compress put their codec between."""
+        self.encode(rows, cast("BinaryIO", sink), about)
+
+    @staticmethod
+    def _explain(error: Exception, meter: Meter, sink: Sink) -> None:
+        """Raise what really happened: Polars wraps an exception of a callback into an error of its own."""
+        cause = meter.failure or sink.failure
+        if isinstance(error, ExportError) or cause is None:
+            raise error
+        raise cause from error

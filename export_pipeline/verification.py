@@ -1,0 +1,256 @@
+"""Proof that a file holds the rows that were written: checksums taken on the way in, compared with a second reader's.
+
+A column's checksum is the sum over its rows of `hash(value) * (2 * position + 1)`, modulo 2**64. It depends on each
+value and on its place, yet not on the order in which batches are added (Polars uses several threads). A lost, doubled,
+swapped or changed cell changes it. Two columns have equal checksums where they hold equal values: -0.0 is not
+0.0, null is not "", every NaN is the same NaN, a category is its text.
+
+The checksums are of the rows as the format holds them (`Format.render`): of the values for what a format keeps, of the
+text for what it writes as text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import polars as pl
+
+from export_pipeline.errors import Cancelled, StorageError, VerificationError
+from export_pipeline.options import Options
+from export_pipeline.schemas import schema_of
+
+MASK = (1 << 64) - 1
+Progress = Callable[[int], None]
+"""Told the number of rows so far; called from several threads, must be quick."""
+
+
+class Loss(Options):
+    """Something that a format cannot hold as it is, and what became of it."""
+
+    column: str | None = None
+    """The column; none where the whole table is meant."""
+    why: str
+    """What is lost, in words."""
+
+
+class Artifact(Options):
+    """A finished file, with what is needed to prove later that it is unchanged and right."""
+
+    path: Path
+    """Where the file is."""
+    name: str
+    """The name it is to be delivered under."""
+    format: str
+    """The tag of its format."""
+    media_type: str = "application/octet-stream"
+    """Its media type, for mail and HTTP."""
+    rows: int
+    """Rows in the file; a header does not count."""
+    columns: dict[str, str]
+    """Name -> type of each column, as the format holds it."""
+    bytes: int
+    """Size of the file."""
+    sha256: str
+    """Digest of the file's bytes, in hex, taken while they were written."""
+    checksums: dict[str, str]
+    """Name -> checksum of each column, 16 hex digits."""
+    losses: tuple[Loss, ...] = ()
+    """What the format could not hold."""
+    seconds: float = 0.0
+    """How long writing took."""
+
+
+class Verified(Options):
+    """What the second reader found; equal to what was written, else there is no such object."""
+
+    rows: int
+    """Rows read."""
+    columns: int
+    """Columns compared."""
+    bytes: int
+    """Bytes read."""
+    sha256: str
+    """Digest of the file's bytes, in hex."""
+    seconds: float
+    """How long reading took."""
+
+
+class Readable(Protocol):
+    """What verification needs of a format."""
+
+    tag: ClassVar[str]
+
+    def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Yield the rows of the file, in order, with this schema; not with the library that wrote them."""
+        ...
+
+
+def canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the expression of what is hashed for values of this type: equal exactly where the values are equal."""
+    if isinstance(dtype, (pl.Float16, pl.Float32, pl.Float64)):
+        # The bits, because -0.0 hashes like 0.0; every NaN as one, because no text format keeps their payloads.
+        return column.cast(pl.Float64).fill_nan(float("nan")).reinterpret(dtype=pl.Int64)
+    if isinstance(dtype, (pl.Enum, pl.Categorical)):
+        return column.cast(pl.String)
+    if isinstance(dtype, (pl.List, pl.Array)) and isinstance(dtype.inner, pl.DataType):
+        lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
+        return lists.list.eval(canonical(pl.element(), dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        fields = [
+            canonical(column.struct.field(f.name), f.dtype).alias(str(n))
+            for n, f in enumerate(dtype.fields)
+            if isinstance(f.dtype, pl.DataType)
+        ]
+        return pl.struct(column.is_null().alias("null"), *fields)
+    if dtype.is_temporal() or isinstance(dtype, pl.Decimal):
+        return column.to_physical()
+    return column
+
+
+class Meter:
+    """Counts and sums rows on their way; `tap` for a lazy plan, `add` for rows that come back in order."""
+
+    def __init__(
+        self,
+        schema: Mapping[str, pl.DataType],
+        *,
+        inspect: Callable[[pl.DataFrame, int], None] | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.rows = 0
+        self.failure: BaseException | None = None
+        """What was raised in a callback: Polars reports it as an error of its own."""
+        self._schema = pl.Schema(schema)
+        self._sums = [0] * len(self._schema)
+        self._inspect, self._progress, self._stop = inspect, progress, stop
+        self._lock = threading.Lock()
+        self._position = _unused("position", self._schema)
+        weight = pl.col(self._position).cast(pl.UInt64) * 2 + 1
+        self._expressions = [
+            (canonical(pl.col(name), dtype).hash() * weight).sum().alias(str(n))
+            for n, (name, dtype) in enumerate(self._schema.items())
+        ]
+
+    def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
+        numbered = rows.with_row_index(self._position)
+        return numbered.map_batches(self._batch, schema=self._schema, streamable=True, validate_output_schema=False)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add the next rows, in order."""
+        start = self.rows
+        self._count(frame.with_row_index(self._position, offset=start), start)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Column -> checksum of all rows so far, 16 hex digits."""
+        return {name: f"{value:016x}" for name, value in zip(self._schema, self._sums, strict=True)}
+
+    def _batch(self, frame: pl.DataFrame) -> pl.DataFrame:
+        try:
+            if frame.height:
+                self._count(frame, int(frame.item(0, self._position)))
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
+        return frame.drop(self._position)
+
+    def _count(self, frame: pl.DataFrame, start: int) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled("the export was stopped")
+        if self._inspect is not None:
+            self._inspect(frame, start)
+        sums = frame.select(self._expressions).row(0) if self._expressions else ()
+        with self._lock:
+            self.rows += frame.height
+            for n, value in enumerate(sums):
+                self._sums[n] = (self._sums[n] + value) & MASK
+            rows = self.rows
+        if self._progress is not None:
+            self._progress(rows)
+
+
+def verify(
+    artifact: Artifact,
+    format: Readable,  # noqa: A002
+    *,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Verified:
+    """Read the file back and compare it with what was written.
+
+    Raises VerificationError that names what differs: the bytes, the number of rows, or the columns.
+    """
+    began = time.perf_counter()
+    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop)
+    # The bytes are hashed beside the reading: a core and the page cache are free for it.
+    with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
+        digest = pool.submit(_digest, artifact.path)
+        unreadable = _read(artifact, format, meter)
+        size, sha256 = digest.result()
+    found = _differences(artifact, meter, size, sha256, unreadable)
+    if found:
+        raise VerificationError(
+            f"{artifact.name} is not what was written: {'; '.join(found)}",
+            cure="It was not delivered. Run the export again; if it fails again, suspect the disk or the options.",
+        ) from unreadable
+    return Verified(
+        rows=meter.rows,
+        columns=len(artifact.columns),
+        bytes=size,
+        sha256=sha256,
+        seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+def _read(artifact: Artifact, format: Readable, meter: Meter) -> Exception | None:  # noqa: A002
+    """Feed the file's rows to the meter; return why it could not be read to its end."""
+    try:
+        for frame in format.read(artifact.path, schema_of(artifact.columns)):
+            meter.add(frame)
+    except (Cancelled, StorageError, MemoryError):
+        raise
+    except Exception as error:  # every reader has errors of its own; each means that the file is not readable
+        return error
+    return None
+
+
+def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unreadable: Exception | None) -> list[str]:
+    """Return what differs, in words, the most telling first."""
+    found = []
+    if unreadable is not None:
+        reason = str(unreadable).splitlines()[0] if str(unreadable) else type(unreadable).__name__
+        found.append(f"it cannot be read after row {meter.rows:,} ({reason})")
+    elif meter.rows != artifact.rows:
+        found.append(f"{artifact.rows:,} rows were written, {meter.rows:,} were read")
+    else:
+        now = meter.checksums
+        wrong = [name for name, checksum in artifact.checksums.items() if now.get(name) != checksum]
+        if wrong:
+            found.append(f"values differ in column{'s' if len(wrong) > 1 else ''} {', '.join(map(repr, wrong))}")
+    if size != artifact.bytes:
+        found.append(f"{artifact.bytes:,} bytes were written, {size:,} were read")
+    elif sha256 != artifact.sha256:
+        found.append(f"its sha256 is {sha256}, not {artifact.sha256}")
+    return found
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    """Return size and sha256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """Return a column name that is not taken."""
+    while name in taken:
+        name = f"_{name}"
+    return name
