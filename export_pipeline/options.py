@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast, get_args
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
 
 from export_pipeline.errors import did_you_mean
 
@@ -100,6 +100,9 @@ class Options(BaseModel):
         reference = handler(schema)
         described = handler.resolve_ref_schema(reference)
         properties = described.get("properties", {})
+        for name, info in cls.model_fields.items():
+            if not info.is_required() and name in properties:
+                properties[name]["default"] = _written(info.get_default(call_default_factory=True))
         if cls.whole is not None:
             body = dict(properties[cls.whole])
             described.clear()
@@ -226,6 +229,16 @@ class OneOf:
             return {"anyOf": arms}
 
         return build
+
+
+def _written(value: Any) -> Any:
+    """Return a default as a person would write it."""
+    if isinstance(value, Options):
+        body = value.body_of(value.dump()) if value.model_fields_set or value.whole else {}
+        return body if not value.tag else ({value.tag: body} if body else value.tag)
+    if isinstance(value, (list, tuple)):
+        return [_written(item) for item in value]
+    return to_jsonable_python(value)
 
 
 def all_defaults(model: type[Options]) -> bool:

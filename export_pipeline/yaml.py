@@ -123,13 +123,13 @@ def _construct(node: Any, path: Path, lines: dict[Path, int], name: str) -> Any:
 def _ruamel(like: str = "") -> Any:
     """Return a round-trip writer that indents sequences as the text `like` does."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.util import load_yaml_guess_indent
 
     yaml = YAML(typ="rt")
     yaml.preserve_quotes = True
     yaml.width = 120
-    _, indent, offset = load_yaml_guess_indent(like) if like else (None, None, None)
-    yaml.indent(mapping=2, sequence=indent or 4, offset=2 if offset is None else offset)
+    key_and_item = re.search(r"^( *)[^\s#-][^\n]*:[ ]*(?:#[^\n]*)?\n( *)-( +)\S", like, re.MULTILINE)
+    offset = len(key_and_item[2]) - len(key_and_item[1]) if key_and_item else 2
+    yaml.indent(mapping=2, sequence=offset + (1 + len(key_and_item[3]) if key_and_item else 2), offset=offset)
     return yaml
 
 
@@ -145,12 +145,14 @@ def _quoted(data: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
     if isinstance(data, Mapping):
-        return {key: _quoted(value) for key, value in data.items()}
+        return {_quoted(key): _quoted(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [_quoted(value) for value in data]
     if isinstance(data, str):
         if "\n" in data.strip("\n") and not re.search(r"[^\S\n]\n|[^\x20-\x7e\n]", data):
             return LiteralScalarString(data)
+        if re.search(r"[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]", data):
+            return DoubleQuotedScalarString(data)
         if re.fullmatch(r"(?i)y|n|yes|no|on|off|[-+]?[0-9][0-9:._-]*.*|[-+.~].*|true|false|null|", data):
             return DoubleQuotedScalarString(data)
     return data
@@ -192,4 +194,4 @@ def _set(tree: Any, key: str | int, old: Any, new: Any) -> None:
     if both_mappings or same_length:
         _update(tree[key], old, new)
     else:
-        tree[key] = _quoted(new)
+        tree[_quoted(key)] = _quoted(new)
