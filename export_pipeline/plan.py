@@ -1,22 +1,21 @@
-"""Everything that is decided before the first row is read, frozen: later stages, retries and re-executions read only this."""
+"""Everything that is decided before the first row is read; later stages, retries and re-executions read only this."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import polars as pl
 from pydantic import Field
 
 from export_pipeline import times
 from export_pipeline.config import ExportConfig
 from export_pipeline.destinations import AnyDestination
+from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter
 from export_pipeline.formats import AnyFormat
 from export_pipeline.names import render_file_name
 from export_pipeline.options import Options
 from export_pipeline.query import Query
+from export_pipeline.schemas import texts_of
 from export_pipeline.sources import Opened
 
 
@@ -92,7 +91,7 @@ def make_plan(
             label=output.label,
             name=render_file_name(
                 output.file_name,
-                name=config.name,
+                name=config.name or "export",
                 logical_time=logical_time.astimezone(zone),
                 run_id=run_id,
                 output=output.label,
@@ -103,9 +102,10 @@ def make_plan(
         )
         for output in config.files
     ]
+    _distinct(files)
     return Plan(
         run_id=run_id,
-        export=config.name,
+        export=config.name or "export",
         config=config,
         config_hash=config.digest(),
         logical_time=logical_time,
@@ -113,7 +113,7 @@ def make_plan(
         query=query,
         columns=None if set(needed) == set(schema.names()) else needed,
         pushed=query.filter,
-        types=type_names(result),
+        types=texts_of(result),
         sentence=query.sentence(),
         files=files,
         output_root=output_root,
@@ -121,11 +121,15 @@ def make_plan(
     )
 
 
-def type_names(schema: pl.Schema) -> dict[str, str]:
-    """Return column -> type as text, for people and JSON."""
-    return {name: str(kind) for name, kind in schema.items()}
-
-
-def as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as plain data that `Plan.model_validate` reads back to an equal plan."""
-    return plan.dump(defaults=True)
+def _distinct(files: list[PlannedFile]) -> None:
+    """Refuse two outputs that would be one file in one place."""
+    taken: dict[str, str] = {}
+    for file in files:
+        for destination in file.deliver:
+            place = f"{destination.tag} {destination.dump()} {file.name}"
+            if place in taken:
+                raise ConfigError(
+                    f"the outputs {taken[place]!r} and {file.label!r} would both be {file.name!r} in one place",
+                    cure="Give them file names of their own, such as file_name: '{name}-{output}'.",
+                )
+            taken[place] = file.label

@@ -60,7 +60,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="b.yaml is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"b\.yaml is not UTF-8 text"):
         parse_file(Walk, tmp_path / "b.yaml")
     with pytest.raises(ConfigError, match="No such file"):
         parse_file(Walk, tmp_path / "none.yaml")
