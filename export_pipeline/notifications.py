@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, field_validator
 
 from export_pipeline.errors import ConfigError, ExportError
 from export_pipeline.incidents import Incident, Incidents
@@ -56,8 +56,11 @@ class Notice:
 
     def sentence(self) -> str:
         """Say it in English, in one line."""
-        since = f", failing since {self.incident.since:%Y-%m-%d %H:%M} UTC" if self.incident is not None else ""
         what = {"failure": "failed", "success": "succeeded", "recovery": "works again"}[self.kind]
+        since = ""
+        if self.incident is not None:
+            words = "; it had been failing since" if self.kind == "recovery" else ", failing since"
+            since = f"{words} {self.incident.since:%Y-%m-%d %H:%M} UTC"
         why = f": {' '.join(self.message.split())}" if self.message else ""
         return f"export {self.export} {what}{since}{why}"
 
@@ -112,7 +115,7 @@ class Notification(Options, ABC):
     """One who is told."""
 
     on: Annotated[tuple[Kind, ...], BeforeValidator(_listed), Field(min_length=1)] = ("failure",)
-    """What is told: a `failure` once per incident, a `recovery` when an export that failed works again, each `success`."""
+    """What is told: a `failure` once per incident, a `recovery` when the export works again, each `success`."""
 
     def wants(self, notice: Notice) -> bool:
         """Return whether this one is told of such a notice."""
@@ -152,6 +155,13 @@ class Webhook(Notification):
     """How long one attempt waits for the connection, and for each part of the answer."""
     attempts: int = Field(default=3, ge=1, le=10)
     """How often it is tried, where trying again can help."""
+
+    @field_validator("timeout")
+    @classmethod
+    def _some_time(cls, timeout: timedelta) -> timedelta:
+        if timeout < timedelta(seconds=1):
+            raise ValueError("a webhook is given at least a second")
+        return timeout
 
     def send(self, notice: Notice, means: Means) -> None:
         """Post the notice; secrets are read now and forgotten."""
