@@ -1,0 +1,57 @@
+"""Filters in Python: ``time_range("previous month") & ~status("success")``."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, cast
+
+from export_pipeline.filters.base import Filter
+from export_pipeline.filters.kinds import Scalar
+from export_pipeline.filters.roles import AgentIds, CommandTypes, Status
+from export_pipeline.filters.time_range import TimeRange
+from export_pipeline.filters.tree import AnyFilter
+from export_pipeline.filters.where import Where
+from export_pipeline.parsing import parse, parse_value
+
+
+def read_filter(written: object) -> AnyFilter:
+    """Return the filter that plain data (of a file, of JSON) describes."""
+    return cast("AnyFilter", parse_value(AnyFilter, written))
+
+
+def write_filter(given: Filter) -> Any:
+    """Return a filter as plain data, by its tag."""
+    return {given.tag: given.body_of(given.dump())}
+
+
+def time_range(
+    period: str | None = None,
+    *,
+    last: str | None = None,
+    start: str | date | None = None,
+    end: str | date | None = None,
+    field: str | None = None,
+) -> TimeRange:
+    """Return the filter of a time range: ``time_range("previous month")``, ``time_range(start="-7d")``."""
+    given = {"period": period, "last": last, "start": start, "end": end, "field": field}
+    return parse(TimeRange, {name: value for name, value in given.items() if value is not None})
+
+
+def agent_ids(*ids: Scalar) -> AgentIds:
+    """Return the filter for rows of these agents."""
+    return parse(AgentIds, {"values": list(ids)})
+
+
+def command_types(*types: Scalar) -> CommandTypes:
+    """Return the filter for commands of these types."""
+    return parse(CommandTypes, {"values": list(types)})
+
+
+def status(*states: Scalar) -> Status:
+    """Return the filter for rows with one of these states."""
+    return parse(Status, {"values": list(states)})
+
+
+def where(field: str, operator: str, value: object = None) -> Where:
+    """Return the comparison of a column with a value: ``where("duration_ms", "gt", 250)``."""
+    return parse(Where, {"field": field, "operator": operator, "value": value})
