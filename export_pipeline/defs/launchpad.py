@@ -48,6 +48,19 @@ def config_type(model: type[Options], *, partial: bool = False) -> dg.Shape:
     return _Types(schema.get("$defs", {})).root(schema, partial)
 
 
+def with_values(kind: dg.Shape, values: Mapping[str, Any]) -> dg.Shape:
+    """Return a type that shows these values of its options in the launchpad; the options' own types are shared."""
+    if not values:
+        return kind
+    fields = {
+        name: field
+        if name not in values
+        else dg.Field(field.config_type, default_value=values[name], is_required=False, description=field.description)
+        for name, field in kind.fields.items()
+    }
+    return _shape(fields, description=kind.description)
+
+
 class _Types:
     """The types of one schema, by definition and depth, so that what is said twice is built once."""
 

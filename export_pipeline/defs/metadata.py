@@ -1,0 +1,171 @@
+"""What each stage shows in the Dagster UI of what it did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from export_pipeline import times
+from export_pipeline.defs import plans
+from export_pipeline.pipeline import Delivered, Written
+from export_pipeline.plan import Plan
+from export_pipeline.query import Query
+from export_pipeline.schemas import schema_of
+from export_pipeline.snapshots import Snapshot
+from export_pipeline.verification import Artifact
+
+Metadata = dict[str, Any]
+PREVIEW = 20
+"""Rows in the preview."""
+EVERY_ROW = "every row"
+RESULT = "result"
+"""The entry that holds an `ExportResult`, for programs."""
+
+
+def planned(plan: Plan) -> Metadata:
+    """Show what will be done."""
+    return {
+        plans.PLAN: plans.metadata(plan),
+        "what": plan.sentence or EVERY_ROW,
+        "logical_time": times.format_instant(plan.logical_time),
+        "timezone": plan.config.timezone,
+        "files": ", ".join(file.name for file in plan.files),
+        "config_hash": plan.config_hash,
+    } | ({"columns": _columns(plan.types)} if plan.types else {})
+
+
+def _extracted(snapshot: Snapshot, _plan: Plan) -> Metadata:
+    return {
+        "rows": snapshot.rows,
+        "bytes": snapshot.bytes,
+        "version": snapshot.version,
+        "pinned": snapshot.pinned,
+        "pushed_down": snapshot.pushed or "nothing",
+        "schema": _columns(snapshot.types),
+    }
+
+
+def _asked(query: Query, _plan: Plan) -> Metadata:
+    return {"what": query.sentence() or EVERY_ROW}
+
+
+def _written(written: Written, plan: Plan) -> Metadata:
+    shown: Metadata = {"rows": written.rows}
+    for file in plan.files:
+        artifact = written.artifacts[file.label]
+        for name, value in _file(artifact).items():
+            shown[name if len(plan.files) == 1 else f"{file.label}_{name}"] = value
+    shown["losses"] = losses_table(written)
+    if written.rows:
+        shown["preview"] = preview(plan, written)
+    return shown
+
+
+def _file(artifact: Artifact) -> Metadata:
+    return {
+        "file": artifact.name,
+        "bytes": artifact.bytes,
+        "sha256": artifact.sha256,
+        "seconds": round(artifact.seconds, 3),
+        "rows_per_second": round(artifact.rows / artifact.seconds) if artifact.seconds > 0 else 0,
+        "schema": _columns(artifact.columns),
+    }
+
+
+def _verified(written: Written, plan: Plan) -> Metadata:
+    columns = max((len(artifact.columns) for artifact in written.artifacts.values()), default=0)
+    seconds = {label if len(plan.files) > 1 else "seconds": round(s, 3) for label, s in written.seconds.items()}
+    return {"verified": f"{written.rows:,} rows, {columns} columns", **seconds}
+
+
+def delivered(done: Delivered, _plan: Plan) -> Metadata:
+    """Show what arrived where."""
+    if done.skipped:
+        return {"skipped": done.skipped}
+    receipts = [(label, receipt) for label, receipts in done.receipts.items() for receipt in receipts]
+    records = [
+        dg.TableRecord(
+            {
+                "output": label,
+                "destination": receipt.destination,
+                "place": receipt.place,
+                "bytes": receipt.bytes,
+                "sha256": receipt.sha256,
+                "checked": receipt.checked,
+                "at": times.format_instant(receipt.at),
+                "note": receipt.reason or ("recovered" if receipt.recovered else ""),
+            }
+        )
+        for label, receipt in receipts
+    ]
+    local = [receipt.place for _, receipt in receipts if receipt.destination == "local"]
+    return {"receipts": dg.MetadataValue.table(records)} | ({"path": dg.MetadataValue.path(local[0])} if local else {})
+
+
+def materialized(plan: Plan, written: Written, done: Delivered, result: Metadata) -> Metadata:
+    """Show what an export produced, for the asset that it is; `result` is the whole of it, for programs."""
+    shown: Metadata = {
+        RESULT: dg.MetadataValue.json(result),
+        "rows": written.rows,
+        "dagster/row_count": written.rows,
+        "logical_time": times.format_instant(plan.logical_time),
+        "what": plan.sentence or EVERY_ROW,
+        "losses": losses_table(written),
+    }
+    for file in plan.files:
+        artifact = written.artifacts[file.label]
+        prefix = "" if len(plan.files) == 1 else f"{file.label}_"
+        shown |= {f"{prefix}{name}": getattr(artifact, name) for name in ("bytes", "sha256", "format")}
+    return shown | delivered(done, plan)
+
+
+SHOWN: Mapping[str, Callable[[Any, Plan], Metadata]] = {
+    "extract": _extracted,
+    "filter": _asked,
+    "aggregate": _asked,
+    "write": _written,
+    "verify": _verified,
+    "deliver": delivered,
+}
+"""Stage -> what to show of its result."""
+
+
+def preview(plan: Plan, written: Written) -> dg.TableMetadataValue:
+    """Return the first rows of the first file, as a reader of that file sees them."""
+    file = plan.files[0]
+    artifact = written.artifacts[file.label]
+    first = next(iter(file.format.read(artifact.path, schema_of(artifact.columns)))).head(PREVIEW)
+    records = [dg.TableRecord({name: _shown(value) for name, value in row.items()}) for row in first.to_dicts()]
+    return dg.MetadataValue.table(records, schema=_table(artifact.columns))
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    """Return a cell that the browser can show: big numbers and NaN would not survive JavaScript."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int) and abs(value) < 2**53:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return str(value)
+
+
+def losses_table(written: Written) -> Any:
+    """Return what the formats could not hold, by file and column; a word where they held everything."""
+    records = [
+        dg.TableRecord({"file": artifact.name, "column": loss.column or "", "why": loss.why})
+        for artifact in written.artifacts.values()
+        for loss in artifact.losses
+    ]
+    return dg.MetadataValue.table(records) if records else "none"
+
+
+def _table(types: Mapping[str, str]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in types.items()])
+
+
+def _columns(types: Mapping[str, str]) -> dg.TableSchemaMetadataValue:
+    return dg.MetadataValue.table_schema(_table(types))

@@ -1,0 +1,120 @@
+"""The ops: the table of stages, one op each, built once and shared by all jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from export_pipeline import labels, pipeline, times
+from export_pipeline.config import ExportConfig
+from export_pipeline.defs import metadata, plans
+from export_pipeline.defs.failures import explained
+from export_pipeline.defs.runs import RUN, ExportRun, logical_time, working
+from export_pipeline.errors import ConfigError
+from export_pipeline.options import Options
+from export_pipeline.parsing import parse
+from export_pipeline.pipeline import STAGES, Stage
+from export_pipeline.plan import Plan
+from export_pipeline.results import result_of
+
+Compute = Callable[[dg.OpExecutionContext, Mapping[str, Any]], Iterator[Any]]
+LAST = STAGES[-1].name
+RESULTS: Mapping[str, type[Options]] = {plans.PLAN: Plan} | {stage.name: stage.result for stage in STAGES}
+"""Stage -> what it hands on."""
+
+
+def _plan(context: dg.OpExecutionContext, _inputs: Mapping[str, Any]) -> Iterator[dg.Output[Plan]]:
+    """Decide everything, or take over what the run that is re-executed had decided."""
+    with explained(context):
+        made = plans.inherited(context.instance, context.run)
+        if made is not None:
+            context.log.info(f"This run repeats the plan of run {made.run_id}, whatever its file says now.")
+        else:
+            with working(context) as inside:
+                made = pipeline.plan(inside, _config(context.op_config), logical_time(context.run))
+    tags = made.config.tags | {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
+    context.instance.add_run_tags(context.run_id, tags)
+    context.log.info(f"{made.export}: {made.sentence or metadata.EVERY_ROW}")
+    yield dg.Output(made, metadata=metadata.planned(made))
+
+
+def _config(launched: Mapping[str, Any]) -> ExportConfig:
+    """Return the export that the launch resolved to; raises what is wrong with it."""
+    if problem := launched.get("problem"):
+        raise ConfigError(problem, cure=launched.get("cure"))
+    return parse(ExportConfig, launched["export"])
+
+
+def _stage(stage: Stage) -> Compute:
+    def compute(context: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
+        plan: Plan = inputs[plans.PLAN]
+        with explained(context, plan.config.retry if stage.retries else None), working(context) as inside:
+            result = stage(inside, inputs)
+        shown = metadata.SHOWN[stage.name](result, plan)
+        if stage.name != LAST:
+            yield dg.Output(result, metadata=shown)
+            return
+        run: ExportRun = getattr(context.resources, RUN)
+        run.done = True  # nothing of what it staged is needed any more
+        written = inputs["verify"]
+        whole = result_of(plan, written, result, run_id=context.run_id, seconds=_seconds(context)).dump(defaults=True)
+        yield from _materialized(context, plan, result, metadata.materialized(plan, written, result, whole))
+        yield dg.Output(None, metadata=shown | {metadata.RESULT: dg.MetadataValue.json(whole)})
+
+    return compute
+
+
+def _seconds(context: dg.OpExecutionContext) -> float:
+    """Return how long the run has been going."""
+    record = context.instance.get_run_record_by_id(context.run_id)
+    return 0.0 if record is None or record.start_time is None else time.time() - record.start_time
+
+
+def _materialized(
+    context: dg.OpExecutionContext, plan: Plan, done: pipeline.Delivered, shown: metadata.Metadata
+) -> Iterator[dg.AssetMaterialization]:
+    """Say what the run produced."""
+    if done.skipped:
+        context.log.info(f"Nothing was delivered: {done.skipped}.")
+        return
+    for receipt in (receipt for receipts in done.receipts.values() for receipt in receipts):
+        context.log.info(f"{receipt.name}: {receipt.reason or 'delivered'} ({receipt.place}, {receipt.bytes:,} bytes)")
+    yield dg.AssetMaterialization(
+        ["exports", plan.export],
+        description=plan.config.description or plan.sentence,
+        metadata=shown,
+    )
+
+
+def _kind(result: type[Options]) -> Any:
+    return dg.PythonObjectDagsterType(result, name=result.__name__, description=result.__doc__)
+
+
+_KINDS = {result: _kind(result) for result in set(RESULTS.values())}
+
+
+def _op(name: str, needs: tuple[str, ...], compute: Compute, description: str | None, config: Any = None) -> Any:
+    return dg.OpDefinition(
+        compute_fn=compute,
+        name=name,
+        description=description,
+        ins={need: dg.In(_KINDS[RESULTS[need]]) for need in needs},
+        outs={"result": dg.Out(dg.Nothing if name == LAST else _KINDS[RESULTS[name]])},
+        config_schema=config,
+        required_resource_keys={RUN},
+    )
+
+
+OPS: tuple[dg.OpDefinition, ...] = (
+    _op(plans.PLAN, (), _plan, pipeline.plan.__doc__, dg.Field(dg.Any, description="The export as launched.")),
+    *(_op(stage.name, stage.needs, _stage(stage), stage.run.__doc__) for stage in STAGES),
+)
+"""The ops of every job, in order."""
+
+DEPENDENCIES: Mapping[str, Mapping[str, dg.DependencyDefinition]] = {
+    stage.name: {need: dg.DependencyDefinition(need) for need in stage.needs} for stage in STAGES
+}
+"""Which op takes whose result."""

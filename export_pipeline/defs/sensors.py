@@ -1,0 +1,136 @@
+"""Sensors: who is told how runs ended, and the folders of old runs swept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from export_pipeline import labels
+from export_pipeline.catalog import Catalog
+from export_pipeline.defs import plans
+from export_pipeline.defs.runs import logical_time
+from export_pipeline.errors import ExportError
+from export_pipeline.home import Home
+from export_pipeline.incidents import Incidents
+from export_pipeline.notifications import AnyNotification, Kind, Means, Notice, notify
+from export_pipeline.plan import Plan
+from export_pipeline.staging import sweep
+
+INCIDENTS = "incidents.sqlite"
+"""File of the home folder that says who was told what."""
+EVERY = 10
+"""Seconds between two looks at runs that ended."""
+
+
+def sensors(home: Home) -> list[dg.SensorDefinition]:
+    """Return the sensors of a home folder."""
+
+    def tell(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+        return _tell(home, context, "success")
+
+    def tell_failure(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+        if context.dagster_run.tags.get("dagster/will_retry") == "true":
+            return dg.SkipReason(f"Run {context.dagster_run.run_id} is tried again.")
+        return _tell(home, context, "failure")
+
+    def clean(_context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        swept = sweep(home.staging)
+        return dg.SkipReason(f"Swept the folders of {len(swept)} old runs." if swept else "Nothing to sweep.")
+
+    running = dg.DefaultSensorStatus.RUNNING
+    return [
+        dg.run_failure_sensor(
+            name="notify_failure",
+            description="Tells those named in `notify` of a failure, once per incident.",
+            minimum_interval_seconds=EVERY,
+            default_status=running,
+        )(tell_failure),
+        dg.run_status_sensor(
+            dg.DagsterRunStatus.SUCCESS,
+            name="notify_success",
+            description="Tells those named in `notify` of a success, or that an export works again.",
+            minimum_interval_seconds=EVERY,
+            default_status=running,
+        )(tell),
+        dg.SensorDefinition(
+            name="sweep",
+            evaluation_fn=clean,
+            description="Deletes what failed runs left, once it is too old to go on from.",
+            minimum_interval_seconds=3600,
+            default_status=running,
+            job_name=labels.ADHOC,
+        ),
+    ]
+
+
+def _tell(home: Home, context: dg.RunStatusSensorContext, kind: Kind) -> dg.SkipReason | None:
+    run = context.dagster_run
+    plan = plans.stored(context.instance, run.run_id)
+    export = run.tags.get(labels.EXPORT) or (plan.export if plan is not None else run.job_name)
+    told = _notifications(home, export, plan)
+    if not told:
+        return dg.SkipReason(f"Nobody is to be told of {export}.")
+    notice = _notice(context, run, export, kind, plan)
+    errors = notify(told, notice, Incidents(home.create().root / INCIDENTS), Means(log=context.log))
+    for error in errors:
+        context.log.error(str(error))
+    return None
+
+
+def _notifications(home: Home, export: str, plan: Plan | None) -> list[AnyNotification]:
+    """Return who is told: as the run's plan says, else, where it failed before it had one, as the file says now."""
+    if plan is not None:
+        return list(plan.config.notify)
+    try:
+        return list(Catalog(home).load(export).notify)
+    except ExportError:
+        return []
+
+
+def _notice(
+    context: dg.RunStatusSensorContext, run: dg.DagsterRun, export: str, kind: Kind, plan: Plan | None
+) -> Notice:
+    details: dict[str, Any] = {"job": run.job_name}
+    if plan is not None:
+        details["files"] = [file.name for file in plan.files]
+    message, cure = "", None
+    if kind == "failure":
+        stage, message, cure = _cause(context)
+        details["stage"] = stage
+    return Notice(
+        kind=kind,
+        export=export,
+        run_id=run.run_id,
+        logical_time=plan.logical_time if plan is not None else _asked_for(run),
+        message=message,
+        cure=cure,
+        details=details,
+    )
+
+
+def _asked_for(run: dg.DagsterRun) -> datetime:
+    try:
+        return logical_time(run)
+    except ExportError:
+        return datetime.now(UTC)
+
+
+def _cause(context: dg.RunStatusSensorContext) -> tuple[str | None, str, str | None]:
+    """Return the stage that failed, the cause in one line and the cure."""
+    records = context.instance.get_records_for_run(
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
+    ).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        if event is None:
+            continue
+        failed = event.step_failure_data
+        said = failed.user_failure_data
+        if said is not None:
+            words = {name: str(value.value) for name, value in said.metadata.items()}
+            return event.step_key, words.get("cause", said.description or ""), words.get("cure")
+        if failed.error is not None:
+            return event.step_key, failed.error.message.strip().splitlines()[0], None
+    return None, (context.dagster_event.message or "the run ended without an error of its own"), None
