@@ -16,6 +16,7 @@ from export_pipeline.filters.compose import (
 )
 from export_pipeline.filters.operators import OPERATORS, Operator
 from export_pipeline.filters.roles import AgentIds, CommandTypes, Status
+from export_pipeline.filters.text import parse_text
 from export_pipeline.filters.time_range import TimeRange
 from export_pipeline.filters.tree import And, AnyFilter, Not, Or
 from export_pipeline.filters.where import Where
@@ -36,6 +37,7 @@ __all__ = [
     "Where",
     "agent_ids",
     "command_types",
+    "parse_text",
     "read_filter",
     "status",
     "time_range",

@@ -156,6 +156,7 @@ _PLAIN = (
     Operator(
         "not_contains", "does not contain", "{field} does not contain {value}", "one", "text",
         lambda c, o: ~c.str.contains(o.values[0], literal=True), lambda c, v: _instr(c, v[0]) == 0,
+        also=("does_not_contain",),
     ),
     Operator(
         "starts_with", "starts with", "{field} starts with {value}", "one", "text",

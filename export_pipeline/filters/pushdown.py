@@ -75,12 +75,13 @@ def none_of(part: Bounds) -> Bounds:
 
 
 def _duckdb(operator: Operator, kind: Kind, column: Any, values: Sequence[Any]) -> Bounds:
-    from sqlalchemy import String, and_, cast, func, literal, not_, or_
+    from sqlalchemy import String, and_, cast, collate, func, literal, not_, or_
 
     if kind not in {INTEGER, FLOAT, DECIMAL, TEXT, BOOLEAN, DATE, DATETIME, TIME} or operator.clause is None:
         return ALL
     if kind is TEXT:
-        column = cast(column, String)  # an ENUM has an order of its own; a UUID or JSON is read as text
+        # an ENUM has an order of its own, a UUID or JSON is read as text, a column's collation may fold letters
+        column = collate(cast(column, String), "BINARY")
     clause = operator.clause(column, [literal(value) for value in values])
     if kind is FLOAT and operator.key == "is_null":
         clause = or_(clause, func.isnan(column))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -15,8 +15,9 @@ from export_pipeline.filters.roles import column_of
 from export_pipeline.filters.values import refuse
 from export_pipeline.filters.where import Where, column_type
 from export_pipeline.times import Instant, RangeSpec, format_instant, parse_instant, resolve_range
-from export_pipeline.times.ranges import PERIODS, is_absolute, period_name
+from export_pipeline.times.ranges import PERIODS, first_day, is_absolute, period_name
 
+_PREPOSITIONS = {"this": "in ", "previous": "in the "}
 _NEVER = datetime(1970, 1, 1)
 """The logical time of texts that do not depend on it."""
 
@@ -93,7 +94,8 @@ class TimeRange(Filter):
                 cure="name another column as the field, or give the column a type where the source is described",
             )
         limits = [parse_instant(text, _NEVER, zone) for text in (self.start, self.end) if text is not None]
-        values = [str(_day(limit, zone)) if isinstance(dtype, pl.Date) else format_instant(limit) for limit in limits]
+        days = isinstance(dtype, pl.Date)
+        values = [str(first_day(limit, zone)) if days else format_instant(limit) for limit in limits]
         compare = {"operator": "within", "value": values} if len(values) > 1 else {"operator": "lt", "value": values[0]}
         return Where.model_validate({"field": field, **compare}).bind(schema, roles, zone)
 
@@ -101,7 +103,7 @@ class TimeRange(Filter):
         """Return the range in English."""
         field = self.field or "time"
         if self.period is not None:
-            return f"{field} is {'' if self.period in {'today', 'yesterday'} else 'in '}{self.period}"
+            return f"{field} is {_PREPOSITIONS.get(self.period.split()[0], '')}{self.period}"
         if self.last is not None:
             return f"{field} is in the last {self.last}"
         end = f"before {self.end or 'now'}"
@@ -110,10 +112,3 @@ class TimeRange(Filter):
     def columns(self) -> set[str]:
         """Return the column, where it is named."""
         return {self.field} if self.field else set()
-
-
-def _day(when: datetime, zone: ZoneInfo) -> date:
-    """Return the first local day that begins at an instant or after it: dates count as their local midnight."""
-    local = when.astimezone(zone)
-    midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
-    return local.date() + timedelta(days=0 if midnight else 1)

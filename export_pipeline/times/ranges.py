@@ -193,6 +193,12 @@ def resolve_range(spec: RangeSpec, logical_time: datetime, where: ZoneInfo) -> R
     return Range(start, end)
 
 
+def first_day(when: datetime, where: ZoneInfo) -> date:
+    """Return the first local day that begins at an instant or after it."""
+    day = when.astimezone(where).date()
+    return day if to_utc(day, where) >= when else _days_after(day, 1)
+
+
 def format_instant(when: datetime) -> str:
     """Return an instant as ISO 8601 text in UTC: ``2026-03-01T05:00:00Z``."""
     return when.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
