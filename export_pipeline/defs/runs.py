@@ -81,6 +81,11 @@ def working(context: dg.OpExecutionContext) -> Iterator[Context]:
     root = Path(tags[labels.OUTPUT_ROOT]) if labels.OUTPUT_ROOT in tags else None
     proof = tags.get(labels.TRUST)
     trusted = proof is not None and trust.proven(run.home, proof, context.run_id, root)
+    if root is not None and not trusted and not root.resolve().is_relative_to(run.home.root):
+        raise ConfigError(
+            f"the tag {labels.OUTPUT_ROOT} names {root}, which is not in the home folder",
+            cure="Only the local command line may write elsewhere; name a folder of the home folder.",
+        )
     with Reporter(context.log.info).running() as reporter:
 
         def progress(now: Progress) -> None:
@@ -89,7 +94,7 @@ def working(context: dg.OpExecutionContext) -> Iterator[Context]:
         inside = Context(
             run.home,
             run_id=context.run_id,
-            output_root=root if trusted else None,
+            output_root=root,
             trusted=trusted,
             progress=progress,
             redeliver=tags.get(labels.REDELIVER),

@@ -35,7 +35,7 @@ def export_schedule(
         if reason is not None:
             missed = f"The run of {due.astimezone(zone):%Y-%m-%d %H:%M} was missed, and now it is too late: "
             return dg.SkipReason(f"{missed if late else ''}{reason}")
-        tags = {labels.LOGICAL_TIME: times.format_instant(due.astimezone(UTC))}
+        tags = {labels.LOGICAL_TIME: times.format_instant(due.astimezone(UTC)), labels.TRIGGER: "schedule"}
         return dg.RunRequest(run_key=None, tags=tags)
 
     return dg.ScheduleDefinition(
