@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
@@ -61,7 +62,8 @@ def parse_duration(text: str) -> timedelta:
         if unit not in _EXACT:
             raise ConfigError(f"{text!r}: a {unit} has no fixed length", cure="count it in days: 30d")
         try:
-            total += _EXACT[unit] * (float(number) if "." in number else int(number))
+            # not by a float, which keeps no microseconds of long lengths
+            total += timedelta(microseconds=int(Fraction(number) * (_EXACT[unit] // timedelta(microseconds=1))))
         except OverflowError:
             raise ConfigError(f"{text!r} is too long: the longest is 999999999 days") from None
         position = found.end()
@@ -177,7 +179,7 @@ class Every:
                 raise PydanticCustomError("every", "{why}", {"why": str(error).replace("\n", ": ")}) from None
 
         return core_schema.no_info_plain_validator_function(
-            read, serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+            read, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
 
     @classmethod
