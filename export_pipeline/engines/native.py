@@ -38,7 +38,7 @@ class _Call(Generic[T]):
     def _run(self) -> None:
         try:
             self.result.append(self._call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
+        except BaseException as error:  # raised again where the caller waits
             self.error = error
 
 
