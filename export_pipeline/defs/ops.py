@@ -20,24 +20,25 @@ from export_pipeline.pipeline import STAGES, Stage
 from export_pipeline.plan import Plan
 from export_pipeline.results import result_of
 
+# Dagster checks annotations of parameters called `context` and cannot read them as text: they are called `op` here.
 Compute = Callable[[dg.OpExecutionContext, Mapping[str, Any]], Iterator[Any]]
 LAST = STAGES[-1].name
 RESULTS: Mapping[str, type[Options]] = {plans.PLAN: Plan} | {stage.name: stage.result for stage in STAGES}
 """Stage -> what it hands on."""
 
 
-def _plan(context: dg.OpExecutionContext, _inputs: Mapping[str, Any]) -> Iterator[dg.Output[Plan]]:
+def _plan(op: dg.OpExecutionContext, _inputs: Mapping[str, Any]) -> Iterator[dg.Output[Plan]]:
     """Decide everything, or take over what the run that is re-executed had decided."""
-    with explained(context):
-        made = plans.inherited(context.instance, context.run)
+    with explained(op):
+        made = plans.inherited(op.instance, op.run)
         if made is not None:
-            context.log.info(f"This run repeats the plan of run {made.run_id}, whatever its file says now.")
+            op.log.info(f"This run repeats the plan of run {made.run_id}, whatever its file says now.")
         else:
-            with working(context) as inside:
-                made = pipeline.plan(inside, _config(context.op_config), logical_time(context.run))
+            with working(op) as inside:
+                made = pipeline.plan(inside, _config(op.op_config), logical_time(op.run))
     tags = made.config.tags | {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
-    context.instance.add_run_tags(context.run_id, tags)
-    context.log.info(f"{made.export}: {made.sentence or metadata.EVERY_ROW}")
+    op.instance.add_run_tags(op.run_id, tags)
+    op.log.info(f"{made.export}: {made.sentence or metadata.EVERY_ROW}")
     yield dg.Output(made, metadata=metadata.planned(made))
 
 
@@ -49,39 +50,39 @@ def _config(launched: Mapping[str, Any]) -> ExportConfig:
 
 
 def _stage(stage: Stage) -> Compute:
-    def compute(context: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
+    def compute(op: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
         plan: Plan = inputs[plans.PLAN]
-        with explained(context, plan.config.retry if stage.retries else None), working(context) as inside:
+        with explained(op, plan.config.retry if stage.retries else None), working(op) as inside:
             result = stage(inside, inputs)
         shown = metadata.SHOWN[stage.name](result, plan)
         if stage.name != LAST:
             yield dg.Output(result, metadata=shown)
             return
-        run: ExportRun = getattr(context.resources, RUN)
+        run: ExportRun = getattr(op.resources, RUN)
         run.done = True  # nothing of what it staged is needed any more
         written = inputs["verify"]
-        whole = result_of(plan, written, result, run_id=context.run_id, seconds=_seconds(context)).dump(defaults=True)
-        yield from _materialized(context, plan, result, metadata.materialized(plan, written, result, whole))
+        whole = result_of(plan, written, result, run_id=op.run_id, seconds=_seconds(op)).dump(defaults=True)
+        yield from _materialized(op, plan, result, metadata.materialized(plan, written, result, whole))
         yield dg.Output(None, metadata=shown | {metadata.RESULT: dg.MetadataValue.json(whole)})
 
     return compute
 
 
-def _seconds(context: dg.OpExecutionContext) -> float:
+def _seconds(op: dg.OpExecutionContext) -> float:
     """Return how long the run has been going."""
-    record = context.instance.get_run_record_by_id(context.run_id)
+    record = op.instance.get_run_record_by_id(op.run_id)
     return 0.0 if record is None or record.start_time is None else time.time() - record.start_time
 
 
 def _materialized(
-    context: dg.OpExecutionContext, plan: Plan, done: pipeline.Delivered, shown: metadata.Metadata
+    op: dg.OpExecutionContext, plan: Plan, done: pipeline.Delivered, shown: metadata.Metadata
 ) -> Iterator[dg.AssetMaterialization]:
     """Say what the run produced."""
     if done.skipped:
-        context.log.info(f"Nothing was delivered: {done.skipped}.")
+        op.log.info(f"Nothing was delivered: {done.skipped}.")
         return
     for receipt in (receipt for receipts in done.receipts.values() for receipt in receipts):
-        context.log.info(f"{receipt.name}: {receipt.reason or 'delivered'} ({receipt.place}, {receipt.bytes:,} bytes)")
+        op.log.info(f"{receipt.name}: {receipt.reason or 'delivered'} ({receipt.place}, {receipt.bytes:,} bytes)")
     yield dg.AssetMaterialization(
         ["exports", plan.export],
         description=plan.config.description or plan.sentence,

@@ -28,6 +28,8 @@ class ExportRun:
     home: Home
     done: bool = False
     """Whether everything is delivered: then nothing that was staged is needed any more."""
+    stopped: bool = False
+    """Whether somebody stopped it while a stage was at work."""
 
 
 def export_run(home: Home) -> dg.ResourceDefinition:
@@ -45,7 +47,7 @@ def export_run(home: Home) -> dg.ResourceDefinition:
             try:
                 yield run
             finally:
-                if run.done or _cancelled(init.instance, staging.run_id):
+                if run.done or run.stopped or _cancelled(init.instance, staging.run_id):
                     staging.remove()
 
     return dg.ResourceDefinition(hold, description="The folder of the run, and whether it is needed after it.")
@@ -101,6 +103,7 @@ def working(context: dg.OpExecutionContext) -> Iterator[Context]:
         )
         try:
             yield inside
-        except BaseException:  # Dagster's interrupt is no Exception
+        except BaseException as error:
             inside.stop.set()
+            run.stopped = not isinstance(error, Exception)  # interrupts are none
             raise
