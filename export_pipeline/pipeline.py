@@ -16,6 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+from pydantic import Field
+
 from export_pipeline import snapshots, times
 from export_pipeline.config import ExportConfig
 from export_pipeline.destinations import Receipt, Request
@@ -84,18 +87,18 @@ class Context:
 class Written(Options):
     """The finished files of a run."""
 
-    artifacts: dict[str, Artifact] = {}
+    artifacts: dict[str, Artifact] = Field(default_factory=dict)
     """Output -> its file."""
     rows: int = 0
     """Rows in each file."""
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default_factory=dict)
     """Output -> how long it took."""
 
 
 class Delivered(Options):
     """What arrived where."""
 
-    receipts: dict[str, list[Receipt]] = {}
+    receipts: dict[str, list[Receipt]] = Field(default_factory=dict)
     """Output -> its receipts, in the order of its destinations."""
     skipped: str = ""
     """Why nothing was sent."""
@@ -161,7 +164,9 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
     artifacts: dict[str, Artifact] = {}
     folder = context.staging.folder
     with extract.reading() as rows:
-        result = aggregate.apply(rows)
+        result = aggregate.apply(rows, stop=context.stop)
+        if len(plan.files) > 1 and not aggregate.streams:
+            result = _once(result, folder / "result.parquet", context.stop)
         for file in plan.files:
             (folder / file.label).mkdir(exist_ok=True)
             path = folder / file.label / f"file{file.format.suffix}"
@@ -186,6 +191,12 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
             f"no row is left: {plan.sentence}", cure="Widen the filter, or say on_empty: deliver or on_empty: skip."
         )
     return Written(artifacts=artifacts, rows=count, seconds={k: a.seconds for k, a in artifacts.items()})
+
+
+def _once(rows: pl.LazyFrame, path: Path, stop: threading.Event) -> pl.LazyFrame:
+    """Compute rows once for several files: float sums may differ in the last bit from one computation to the next."""
+    run_native(lambda: rows.sink_parquet(path, row_group_size=snapshots.ROW_GROUP, compression="lz4"), stop=stop)
+    return pl.scan_parquet(path)
 
 
 def verify_files(context: Context, plan: Plan, write: Written) -> Written:
@@ -257,6 +268,22 @@ STAGES: tuple[Stage, ...] = (
     Stage("deliver", deliver, ("plan", "verify"), Delivered, retries=True),
 )
 """The stages after `plan`, in order."""
+
+
+def preview(
+    config: ExportConfig, context: Context, rows: int = 20, *, logical_time: datetime | None = None
+) -> tuple[Plan, pl.DataFrame]:
+    """Return the plan of an export and the first rows of its result; nothing is written or delivered."""
+    context.home.create()
+    try:
+        with context.staging.held():
+            made = plan(context, config, logical_time or datetime.now(UTC))
+            snapshot = extract(context, made)
+            with snapshot.reading() as found:
+                wanted = made.query.apply(found, stop=context.stop).head(rows)
+                return made, run_native(lambda: wanted.collect(engine="streaming"), stop=context.stop)
+    finally:
+        context.staging.remove()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dagster import DagsterEventType as Kind
 from pydantic import ValidationError
 
 from export_pipeline import labels
-from export_pipeline.defs.progress import Pace
 from export_pipeline.errors import NotFoundError, did_you_mean
+from export_pipeline.pace import Pace
 from export_pipeline.results import ExportResult, State
 
 RESULT = "result"
