@@ -11,13 +11,12 @@ from typing import Any
 
 import polars as pl
 
-_TYPES = {
-    name: getattr(pl, name)
-    for name in (
-        "Array Binary Boolean Categorical Date Datetime Decimal Duration Enum Float16 Float32 Float64 Int8 Int16 Int32 "
-        "Int64 Int128 List Null Object String Struct Time UInt8 UInt16 UInt32 UInt64 UInt128"
-    ).split()  # noqa: SIM905
-}
+_KNOWN = (
+    pl.Array, pl.Binary, pl.Boolean, pl.Categorical, pl.Date, pl.Datetime, pl.Decimal, pl.Duration, pl.Enum,
+    pl.Float16, pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.List, pl.Map, pl.Null,
+    pl.Object, pl.String, pl.Struct, pl.Time, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128,
+)  # fmt: skip
+_TYPES: dict[str, Any] = {known.__name__: known for known in _KNOWN}
 
 
 def text_of(dtype: pl.DataType) -> str:
@@ -32,6 +31,8 @@ def text_of(dtype: pl.DataType) -> str:
         case pl.Array() | pl.List():
             inner = text_of(_instance(dtype.inner))
             return f"Array({inner}, {dtype.size})" if isinstance(dtype, pl.Array) else f"List({inner})"
+        case pl.Map():
+            return f"Map({text_of(_instance(dtype.key))}, {text_of(_instance(dtype.value))})"
         case pl.Struct():
             return f"Struct({{{', '.join(f'{f.name!r}: {text_of(_instance(f.dtype))}' for f in dtype.fields)}}})"
         case _:

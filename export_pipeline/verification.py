@@ -101,6 +101,9 @@ def canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, (pl.List, pl.Array)) and isinstance(dtype.inner, pl.DataType):
         lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
         return lists.list.eval(canonical(pl.element(), dtype.inner))
+    if isinstance(dtype, pl.Map):
+        entries = pl.List(pl.Struct({"key": dtype.key, "value": dtype.value}))
+        return canonical(column.cast(entries), entries)
     if isinstance(dtype, pl.Struct):
         fields = [
             canonical(column.struct.field(f.name), f.dtype).alias(str(n))

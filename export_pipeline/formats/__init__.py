@@ -1,1 +1,16 @@
-"""The formats: how rows become files."""
+"""The formats: how rows become files. The union is the registry: a new format is one file and one name here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from export_pipeline.formats.base import About, Format
+from export_pipeline.formats.csv import Csv
+from export_pipeline.formats.json import Json
+from export_pipeline.formats.parquet import Parquet
+from export_pipeline.options import OneOf
+
+AnyFormat = Annotated[Csv | Json | Parquet, OneOf("format")]
+"""`csv`, `json`, `parquet`, `excel`, or with options: `{csv: {delimiter: ";"}}`."""
+
+__all__ = ["About", "AnyFormat", "Csv", "Format", "Json", "Parquet"]

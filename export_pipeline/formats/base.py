@@ -17,6 +17,7 @@ from typing import BinaryIO, ClassVar, cast
 
 import polars as pl
 
+from export_pipeline.compression import AnyCompression, Uncompressed
 from export_pipeline.errors import ExportError, FormatError
 from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
@@ -53,6 +54,11 @@ class Format(Options):
     def suffix(self) -> str:
         """The end of the file's name: the extension, and that of the compression where there is one."""
         return self.extension
+
+    @property
+    def content_type(self) -> str:
+        """The media type that these options give the file."""
+        return self.media_type
 
     def check(self, schema: pl.Schema) -> None:
         """Refuse before anything is read what these options cannot do with these columns: ConfigError, FormatError."""
@@ -109,14 +115,14 @@ class Format(Options):
         meter = Meter(schema, inspect=self.inspect, progress=progress, stop=stop)
         with Sink(path, stop=stop) as sink:
             try:
-                self._encode(meter.tap(rendered), sink, about or About())
+                self._stream(meter.tap(rendered), sink, about or About())
             except Exception as error:
                 self._explain(error, meter, sink)
         return Artifact(
             path=path,
             name=name or path.name,
             format=self.tag,
-            media_type=self.media_type,
+            media_type=self.content_type,
             rows=meter.rows,
             columns=texts_of(schema),
             bytes=sink.bytes,
@@ -126,8 +132,8 @@ class Format(Options):
             seconds=round(time.perf_counter() - began, 3),
         )
 
-    def _encode(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
-        """Encode into the sink; formats that compress put their codec between."""
+    def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
+        """Encode into the sink, through the codec where the format has one."""
         self.encode(rows, cast("BinaryIO", sink), about)
 
     @staticmethod
@@ -137,3 +143,20 @@ class Format(Options):
         if isinstance(error, ExportError) or cause is None:
             raise error
         raise cause from error
+
+
+class TextFormat(Format):
+    """A format of plain text, which can be compressed as a whole."""
+
+    compression: AnyCompression = Uncompressed()
+    """`none`, `gzip`, `zstd` or `brotli`, or with a level: `{gzip: 6}`. The file's name ends accordingly."""
+
+    @property
+    def suffix(self) -> str:
+        """The extension and that of the compression: ``.csv.gz``."""
+        return self.extension + self.compression.extension
+
+    def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
+        """Encode through the codec into the sink."""
+        with self.compression.compressing(sink) as stage:
+            self.encode(rows, cast("BinaryIO", stage), about)

@@ -1,0 +1,56 @@
+"""What the readers of text formats share: Arrow types to ask for, and rows longer than a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import polars as pl
+
+from export_pipeline.formats.texts import fields_of, inner_of
+
+BLOCKS = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
+"""Bytes parsed at a time. One is enough for most files and keeps memory flat; a longer row needs the next."""
+
+
+def arrow_type(dtype: pl.DataType) -> Any:
+    """Return the Arrow type in which a reader should return this type."""
+    import pyarrow as pa
+
+    if isinstance(dtype, pl.String):
+        return pa.large_string()  # the parser's own form: a view would be built from it
+    if isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        return pa.list_(arrow_type(inner_of(dtype)))
+    if isinstance(dtype, pl.Struct):
+        return pa.struct([(name, arrow_type(inner)) for name, inner in fields_of(dtype).items()])
+    return pl.Series([], dtype=dtype).to_arrow().type
+
+
+def growing(batches: Callable[[int], Iterator[Any]]) -> Iterator[Any]:
+    """Yield record batches; where a row does not fit a block, go on from there with larger ones."""
+    import pyarrow as pa
+
+    done = 0
+    for block in BLOCKS:
+        skip = done
+        try:
+            for batch in batches(block):
+                if skip >= batch.num_rows:
+                    skip -= batch.num_rows
+                    continue
+                rest = batch.slice(skip)
+                skip = 0
+                done += rest.num_rows
+                yield rest
+        except pa.ArrowInvalid as error:
+            if "straddling object" not in str(error) or block == BLOCKS[-1]:
+                raise
+        else:
+            return
+
+
+def frame_of(batch: Any, schema: pl.Schema) -> pl.DataFrame:
+    """Return a record batch as a frame with these names (by position) and types."""
+    frame = pl.DataFrame(pl.from_arrow(batch.rename_columns([str(n) for n in range(len(schema))])))
+    frame.columns = schema.names()
+    return frame.cast(schema)

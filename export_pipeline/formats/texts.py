@@ -1,0 +1,174 @@
+"""Values of types that a text format has no form for, as values of types that it has.
+
+Two steps, because checksums are taken between them: `held` says what a text format holds of a type (base64 of binary,
+the text of a category), `written` how a held value is spelled in the file (ISO 8601). What is only spelled differently
+keeps its checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from export_pipeline.errors import FormatError
+from export_pipeline.verification import Loss
+
+WIDE = pl.Decimal(38, 0)
+"""Integers of 128 bits are held as decimals: no reader knows the type."""
+
+_DAY_FIRST, _DAY_LAST = -719_162, 2_932_896  # 0001-01-01, 9999-12-31 in days since 1970
+_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+
+
+def is_wide(dtype: pl.DataType) -> bool:
+    """Return whether this is an integer of 128 bits."""
+    return dtype in (pl.Int128, pl.UInt128)
+
+
+def inner_of(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of the elements of a list, an array or a map (whose elements are structs of key and value)."""
+    if isinstance(dtype, pl.Map):
+        return pl.Struct({"key": dtype.key, "value": dtype.value})
+    if not isinstance(dtype, (pl.List, pl.Array)):
+        raise TypeError(f"{dtype} has no elements")
+    inner = dtype.inner
+    return inner if isinstance(inner, pl.DataType) else inner()
+
+
+def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
+    """Return name -> type of a struct."""
+    return {f.name: f.dtype if isinstance(f.dtype, pl.DataType) else f.dtype() for f in dtype.fields}
+
+
+def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """Yield the types at the bottom of a nested type; any other type is its own leaf."""
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        for inner in fields_of(dtype).values():
+            yield from leaves_of(inner)
+    elif isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        yield from leaves_of(inner_of(dtype))
+    else:
+        yield dtype
+
+
+def held(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return what CSV and JSON hold of a column that is not nested."""
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return column.cast(pl.String)
+    if isinstance(dtype, pl.Float16):
+        return column.cast(pl.Float32)  # exact, and every reader knows it
+    if isinstance(dtype, pl.Binary):
+        return column.bin.encode("base64")
+    if isinstance(dtype, pl.Duration):
+        return column.dt.to_string("iso")
+    if is_wide(dtype):
+        return column.cast(WIDE)
+    return column
+
+
+def finite(column: pl.Expr) -> pl.Expr:
+    """Return the column with null for NaN and the infinities."""
+    return pl.when(column.is_finite()).then(column)
+
+
+def zoned(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
+    """Return ISO 8601 text with offset.
+
+    Before zones were introduced, local times had offsets with seconds (Berlin: +00:53:28), which ISO 8601 cannot write;
+    those instants are written in UTC.
+    """
+    text = column.dt.to_string("iso:strict")
+    if dtype.time_zone == "UTC":
+        return text
+    utc = column.dt.convert_time_zone("UTC")
+    offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
+    whole_minutes = offset.dt.total_seconds() % 60 == 0
+    return pl.when(whole_minutes).then(text).otherwise(utc.dt.to_string("iso:strict"))
+
+
+def nested(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return a nested column with leaves that JSON has: temporal, decimal and binary values as text, no NaN."""
+    if isinstance(dtype, pl.Map):
+        listed = pl.List(inner_of(dtype))
+        return nested(column.cast(listed), listed)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
+        return lists.list.eval(nested(pl.element(), inner_of(dtype)))
+    if isinstance(dtype, pl.Struct):
+        fields = [nested(column.struct.field(name), inner).alias(name) for name, inner in fields_of(dtype).items()]
+        return pl.when(column.is_not_null()).then(pl.struct(fields)) if fields else column
+    if isinstance(dtype, pl.Datetime):
+        return zoned(column, dtype) if dtype.time_zone else column.dt.to_string("iso:strict")
+    if isinstance(dtype, (pl.Date, pl.Time)):
+        return column.dt.to_string("iso:strict")
+    if isinstance(dtype, pl.Decimal) or is_wide(dtype):
+        return column.cast(pl.String)
+    if dtype.is_float():
+        return finite(held(column, dtype))
+    return held(column, dtype)
+
+
+def json_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return a nested column as JSON text; null stays null."""
+    value = nested(column, dtype).alias("")
+    text = pl.struct(value).struct.json_encode()  # {"":VALUE}
+    return pl.when(column.is_not_null()).then(text.str.slice(4).str.head(-1))
+
+
+def refuse_objects(schema: Mapping[str, pl.DataType], what: str) -> None:
+    """Refuse columns of Python objects, which have no form outside of Python."""
+    for name, dtype in schema.items():
+        if isinstance(dtype, (pl.Object, pl.Unknown)):
+            raise FormatError(f"column {name!r} is of type {dtype}, which {what} cannot hold", cure="Cast it to text.")
+
+
+def refuse_years(frame: pl.DataFrame, start: int) -> None:
+    """Refuse dates outside of the years 1 to 9999: ISO 8601 has no agreed form for them, and readers fail."""
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, (pl.Date, pl.Datetime)):
+            per_day = _PER_DAY[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1
+            days = frame[name].to_physical()
+            low, high = _DAY_FIRST * per_day, (_DAY_LAST + 1) * per_day
+            if dtype == pl.Datetime("ns"):
+                continue  # 64 bits of nanoseconds end before the year 9999
+            smallest, largest = days.min(), days.max()
+            if isinstance(smallest, int) and isinstance(largest, int) and not (low <= smallest and largest < high):
+                wrong = (days < low) | (days >= high)
+                raise refusal(
+                    name, start, wrong, "is outside of the years 1 to 9999", "Filter these rows out, or null them."
+                )
+
+
+def refuse_non_finite(frame: pl.DataFrame, start: int) -> None:
+    """Refuse NaN and the infinities."""
+    for name, dtype in frame.schema.items():
+        if dtype.is_float():
+            wrong = ~frame[name].is_finite()
+            if wrong.any():
+                raise refusal(name, start, wrong, "is not a finite number", "Choose another `non_finite` than `error`.")
+
+
+def refusal(name: str, start: int, wrong: pl.Series, why: str, cure: str) -> FormatError:
+    """Return the error that names column and row (counted from 1) of the first wrong value."""
+    row = start + (wrong.arg_max() or 0) + 1
+    return FormatError(f"column {name!r}, row {row:,}: the value {why}", cure=cure)
+
+
+def text_losses(schema: Mapping[str, pl.DataType], non_finite: str) -> Iterator[Loss]:
+    """Yield what every text format loses of these columns."""
+    for name, dtype in schema.items():
+        if dtype.is_float() and non_finite == "null":
+            yield Loss(column=name, why="NaN and infinities become null")
+        elif isinstance(dtype, pl.Binary):
+            yield Loss(column=name, why="binary becomes base64 text")
+        elif isinstance(dtype, pl.Duration):
+            yield Loss(column=name, why="a duration becomes ISO 8601 text")
+        elif isinstance(dtype, (pl.Categorical, pl.Enum)):
+            yield Loss(column=name, why="a category becomes its text")
+        elif dtype.is_nested():
+            leaves = list(leaves_of(dtype))
+            if any(leaf.is_float() for leaf in leaves):
+                yield Loss(column=name, why="NaN and infinities inside become null")
+            if any(leaf.is_temporal() or isinstance(leaf, (pl.Decimal, pl.Binary)) for leaf in leaves):
+                yield Loss(column=name, why="dates, times, decimals and binary inside become text")
