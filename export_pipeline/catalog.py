@@ -88,7 +88,7 @@ class Catalog:
         known = {entry.name: entry.path for entry in self.entries()}
         path = known.get(config.name, self.home.exports / f"{config.name}.yaml")
         self.home.exports.mkdir(parents=True, exist_ok=True)
-        data = {"version": config.version, **config.dump()}
+        data = config.written()
         files.write_text(path, yaml.rewrite(path.read_text("utf-8"), data) if path.exists() else yaml.dump(data))
         return path
 

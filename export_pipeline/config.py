@@ -37,6 +37,13 @@ def _filter(value: Any) -> Any:
     return {"and": value} if isinstance(value, (list, tuple)) else value
 
 
+def checked_name(name: str, what: str) -> str:
+    """Return a name that may be a file's, a job's and a folder's; raises ValueError for any other."""
+    if name and not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for {what}: use lower-case letters, digits, '-' and '_'")
+    return name
+
+
 FileName = Annotated[str, BeforeValidator(check_file_name)]
 Deliver = Annotated[list[AnyDestination], BeforeValidator(_listed), Field(min_length=1)]
 
@@ -52,6 +59,11 @@ class Output(Options):
     """Template of the file's name; dates in moment.js syntax. The extension follows the format."""
     deliver: Deliver = Field(default_factory=lambda: [Local()])
     """Where the file goes; each destination gets the same verified bytes."""
+
+    @field_validator("name")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        return checked_name(name, "an output")
 
     @property
     def label(self) -> str:
@@ -121,9 +133,7 @@ class ExportConfig(Options):
     @field_validator("name")
     @classmethod
     def _named(cls, name: str) -> str:
-        if name and not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name for an export: use lower-case letters, digits, '-' and '_'")
-        return name
+        return checked_name(name, "an export")
 
     @field_validator("timezone")
     @classmethod
@@ -173,6 +183,13 @@ class ExportConfig(Options):
             limit=self.limit,
             columns=self.columns,
         )
+
+    def written(self) -> dict[str, Any]:
+        """Return the export as one would write it down: what is not at its default, and always what it makes."""
+        dumped = self.dump()
+        made = {} if self.outputs else {"format": dumped.get("format", self.format.tag)}
+        given = {"version": self.version} | dumped | made
+        return {name: given[name] for name in type(self).model_fields if name in given}
 
     def digest(self) -> str:
         """Return the hash of what decides the file and where it goes; equal exports in other spellings agree."""

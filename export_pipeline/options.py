@@ -98,11 +98,19 @@ class Options(BaseModel):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Describe the forms a person may write: the body of a `whole` model is its field, a `short` one has two."""
         reference = handler(schema)
-        described = handler.resolve_ref_schema(reference)
-        properties = described.get("properties", {})
+        cls.describe(handler.resolve_ref_schema(reference))
+        return reference
+
+    @classmethod
+    def describe(cls, described: JsonSchemaValue) -> None:
+        """Turn pydantic's description of this model, in place, into that of the forms that are accepted."""
+        properties = described.get("properties")
+        if properties is None:
+            return  # described already
         for name, info in cls.model_fields.items():
-            if not info.is_required() and name in properties:
-                properties[name]["default"] = _written(info.get_default(call_default_factory=True))
+            shown = properties.get(info.alias or name)
+            if shown is not None and not info.is_required():
+                shown["default"] = _written(info.get_default(call_default_factory=True))
         if cls.whole is not None:
             body = dict(properties[cls.whole])
             described.clear()
@@ -111,7 +119,6 @@ class Options(BaseModel):
             full = dict(described)
             described.clear()
             described.update({"anyOf": [{k: v for k, v in properties[cls.short].items() if k != "default"}, full]})
-        return reference
 
     def dump(self, *, defaults: bool = False) -> dict[str, Any]:
         """Return plain JSON data that validates back to an equal model; options at their default only if asked."""
@@ -217,6 +224,8 @@ class OneOf:
             arms: list[JsonSchemaValue] = [{"type": "string", "enum": bare}] if bare else []
             for tag, member in members.items():
                 body = handler(schemas[tag])
+                if "$ref" not in body:  # inlined: pydantic does not ask the model then
+                    member.describe(body)
                 arms.append(
                     {
                         "type": "object",

@@ -21,7 +21,8 @@ from pydantic import Field
 
 from export_pipeline import snapshots, times
 from export_pipeline.config import ExportConfig
-from export_pipeline.destinations import Receipt, Request
+from export_pipeline.destinations import Destination, Receipt, Request, deliver_manifest
+from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
 from export_pipeline.formats.base import About
@@ -82,6 +83,10 @@ class Context:
         stores = self.stores
         roots = None if trusted else (self.home.root, *stores.roots)
         return source.open(stores, roots, folder=self.folder or self.home.root)
+
+
+Delivery = tuple[Destination, Request, dict[str, tuple[Artifact, Receipt]]]
+"""A destination, how to ask it, and what it got by output."""
 
 
 class Written(Options):
@@ -219,9 +224,18 @@ def deliver(context: Context, plan: Plan, verify: Written) -> Delivered:
     if verify.rows == 0 and plan.config.on_empty == "skip":
         return Delivered(skipped="there was no row, and on_empty is skip")
     receipts: dict[str, list[Receipt]] = {}
+    there: dict[str, Delivery] = {}
     for file in plan.files:
         artifact, request = verify.artifacts[file.label], _request(context, plan, file)
         receipts[file.label] = [destination.deliver(artifact, request) for destination in file.deliver]
+        for destination, receipt in zip(file.deliver, receipts[file.label], strict=True):
+            _, request, files = there.setdefault(destination.model_dump_json(), (destination, request, {}))
+            files[file.label] = (artifact, receipt)
+    zone = times.zone(plan.config.timezone)
+    for destination, request, files in there.values():
+        manifest = deliver_manifest(destination, files, request, zone=zone, staging=context.staging.folder)
+        if manifest is not None:
+            receipts.setdefault(MANIFEST, []).append(manifest)
     return Delivered(receipts=receipts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+
 from pydantic import Field
 
 from export_pipeline import times
@@ -62,7 +63,7 @@ class Plan(Options):
     output_root: Path | None = None
     """Folder that relative `local` folders stand under; None is ``out/`` of the home folder."""
     trusted: bool = False
-    """Whether the local command line launched it: then any file of this machine may be read and written."""
+    """Whether the local command line launched it: then files anywhere may be read and written."""
 
 
 def make_plan(

@@ -63,6 +63,11 @@ class Query(Options):
     columns: Columns = Field(default_factory=Columns)
     """Which columns, under which names, in which order."""
 
+    @property
+    def streams(self) -> bool:
+        """Whether rows pass one by one: nothing is computed from several, and running it twice gives the same."""
+        return self.aggregate is None and self.pivot is None and not self.sort
+
     def resolve(self, logical_time: datetime) -> Query:
         """Return this query with relative time ranges made absolute; resolving again changes nothing."""
         zone = times.zone(self.timezone)

@@ -167,7 +167,8 @@ class ExportService:
             try:
                 for line in child.stdout or []:
                     last = json.loads(line)
-                    watch(last)
+                    if "stage" in last:
+                        watch(last)
                 child.wait()
                 break
             except KeyboardInterrupt:

@@ -141,10 +141,10 @@ def test_what_decides_the_file_decides_the_hash() -> None:
         ({"deliver": []}, "deliver"),
         ({"retry": {"max_delay": 300}}, "unit"),
         ({"limit": 0}, "limit"),
-        ({"file_name": "../{name}"}, "../{name}"),
+        ({"file_name": "../{name}"}, "may leave its folder"),
         ({"file_name": "{nam}"}, "did you mean 'name'?"),
         ({"timezone": "UTC", "schedule": {"frequency": "daily", "timezone": "Europe/Berlin"}}, "given twice"),
-        ({"filter": {"where": {"field": "a", "operator": "equals", "value": 1}}}, "equals"),
+        ({"filter": {"where": {"field": "a", "operator": "resembles", "value": 1}}}, "resembles"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(changes: dict[str, Any], says: str) -> None:

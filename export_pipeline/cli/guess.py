@@ -64,10 +64,7 @@ def _place(source: str) -> tuple[str | None, Path]:
     known = members_of(AnyStore)
     if parts.scheme not in known:
         raise ConfigError(f"there is no store of the kind {parts.scheme!r}", cure=f"There are: {', '.join(known)}.")
-    text = unquote(parts.netloc + parts.path)
-    return parts.scheme, Path(
-        text.removeprefix("/") if text.startswith("/") and not text[1:2] == "/" else text
-    ).resolve()
+    return parts.scheme, Path(unquote(parts.path).removeprefix("/")).resolve()  # four slashes: from the root
 
 
 def _slug(text: str) -> str:

@@ -62,7 +62,7 @@ def run_command(
         private=output is not None or to is not None,
     )
     if found.quick and not as_json:
-        screen.note("# the same as this export file:\n" + yaml.dump(found.config.dump()).rstrip())
+        screen.note("# the same as this export file:\n" + yaml.dump(found.config.written()).rstrip())
     with screen.progress(found.config.name, shown=not as_json) as bar:
         result = ExportService(home).export_data(launch, lambda message: follow(bar, message))
     return tell(screen, result, as_json=as_json)

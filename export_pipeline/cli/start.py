@@ -78,7 +78,7 @@ def init_command(home: Home, source: str, name: str | None) -> int:
         screen.say(f"{home.stores}  names the store")
     path = Catalog(home).save(made.config)
     screen.say(f"{path}  holds the export:", "bold")
-    screen.say(yaml.dump(made.config.dump()).rstrip())
+    screen.say(yaml.dump(made.config.written()).rstrip())
     for guess in made.guesses:
         screen.note(guess)
     screen.say(f"Next: export-pipeline preview {made.config.name}, export-pipeline run {made.config.name}")
