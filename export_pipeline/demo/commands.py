@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
@@ -55,6 +55,9 @@ def command_rows(rows: pl.DataFrame, until: datetime, seed: int) -> pl.DataFrame
     )
     usual = among([command.milliseconds for command in COMMANDS], kind) * chance.gamma("duration")
     lasted = pl.when(status == "timeout").then(TIMEOUT_MS).otherwise(usual).round(3)
+    end = until.astimezone(UTC)
+    stuck = (pl.col("started_at") > end - timedelta(days=1)) & (chance.below("stuck", 60) == 0)
+    running = (pl.col("finished_at") > end) | stuck
     decided = (
         rows.with_columns(
             # few agents do most of the work
@@ -67,9 +70,7 @@ def command_rows(rows: pl.DataFrame, until: datetime, seed: int) -> pl.DataFrame
         .with_columns(
             finished_at=pl.col("started_at") + pl.duration(microseconds=(pl.col("duration_ms") * 1000).cast(pl.Int64))
         )
-        .with_columns(
-            status=pl.when(pl.col("finished_at") > until.astimezone(UTC)).then(pl.lit("running")).otherwise(status)
-        )
+        .with_columns(status=pl.when(running).then(pl.lit("running")).otherwise(status))
     )
     done = status != "running"
     price = among([command.usd_per_hour for command in COMMANDS], kind) * pl.col("duration_ms") / 3.6e6

@@ -21,7 +21,7 @@ from export_pipeline.demo.words import AGENTS, REGIONS, TEAMS, VERSIONS
 
 DAYS = 180
 """Days of history before its end."""
-METRIC_DAYS = 14
+METRIC_DAYS = 7
 CHUNK = 250_000
 BY_HOUR = (2, 2, 1, 1, 1, 2, 4, 7, 11, 14, 15, 14, 11, 13, 15, 15, 14, 12, 9, 7, 5, 4, 3, 2)
 """How busy each hour of the day is (UTC)."""

@@ -1,4 +1,4 @@
-"""The stores of the demo as files: an archive of all history (DuckDB), and the live store of the last weeks (SQLite)."""
+"""The stores of the demo: an archive of all history (a DuckDB file), and the live store of the last weeks (SQLite)."""
 
 from __future__ import annotations
 
