@@ -74,7 +74,9 @@ def settle(value: nw.Expr, kind: pl.DataType) -> nw.Expr:
 
 def settle_key(value: nw.Expr, kind: pl.DataType) -> nw.Expr:
     """Return the value as a key of groups: as `settle`, and minus zero is zero."""
-    return settle(value, kind) + 0.0 if kind.is_float() else settle(value, kind)
+    value = settle(value, kind)
+    # They are equal, but which of the two stood for both would be chance.
+    return nw.when(value == 0).then(value.abs()).otherwise(value) if kind.is_float() else value
 
 
 def kind_of(schema: pl.Schema, column: str, place: str, fits: Iterable[Family] = frozenset(Family)) -> pl.DataType:
