@@ -218,9 +218,10 @@ def dagster_server(home: Path, dagster_home: Path, environment: Mapping[str, str
 def _await_start(server: Server) -> None:
     def answers() -> bool:
         assert server.process.poll() is None, (server.dagster_home / "server.log").read_text()[-3000:]
-        with contextlib.suppress(httpx.HTTPError):
+        try:
             return bool(server.jobs())
-        return False
+        except (httpx.HTTPError, KeyError):  # it does not listen yet, or has not loaded
+            return False
 
     wait_for(answers, 120, lambda: (server.dagster_home / "server.log").read_text()[-3000:])
 

@@ -23,7 +23,7 @@ from export_pipeline.options import Options
 Node = Mapping[str, Any]
 """A JSON Schema."""
 
-DEPTH = 3
+DEPTH = 2
 """How many levels of a recursive choice, such as filters in filters, are spelled out; deeper ones accept anything here
 and are checked by pydantic. Dagster prints a whole type in its messages: deeper types would make them unreadable."""
 
@@ -125,9 +125,21 @@ class _Types:
         fields = {}
         for name, value in node["properties"].items():
             kind = self.of(value, depth, partial)
+            about = self._documented(value, kind)
             kind = _noneable(kind) if nullable else kind
-            fields[name] = dg.Field(kind, is_required=name in required, description=_documented(value))
+            fields[name] = dg.Field(kind, is_required=name in required, description=about)
         return fields
+
+    def _documented(self, node: Node, kind: ConfigType) -> str | None:
+        """Return what an option is, its default, and the options in it that Dagster's type does not show."""
+        parts = [_first_paragraph(node)]
+        if kind is ANY:
+            arms = [self._resolved(arm) for arm in self._flat([node])]
+            inside = dict.fromkeys(name for arm in arms for name in arm.get("properties", ()))
+            parts.append(f"Options: {', '.join(inside)}." if inside else None)
+        if node.get("default") not in (None, "", [], {}):
+            parts.append(f"Default: {json.dumps(node['default'], ensure_ascii=False)}.")
+        return " ".join(part for part in parts if part) or None
 
     def _flat(self, arms: list[Node]) -> Iterator[Node]:
         """Yield the arms of a choice, those of choices in it too."""
@@ -241,11 +253,3 @@ def _words(values: tuple[str, ...]) -> dg.Enum:
 
 def _first_paragraph(node: Node) -> str | None:
     return str(node.get("description", "")).split("\n\n")[0].strip() or None
-
-
-def _documented(node: Node) -> str | None:
-    """Return the option's description with its default."""
-    parts = [_first_paragraph(node)]
-    if node.get("default") not in (None, "", [], {}):
-        parts.append(f"Default: {json.dumps(node['default'], ensure_ascii=False)}.")
-    return " ".join(part for part in parts if part) or None
