@@ -106,6 +106,11 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def remove(self, name: str) -> None:
+        """Remove a name, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.handle)
+
     def sync(self) -> None:
         """Make the names in it survive a power cut."""
         os.fsync(self.handle)

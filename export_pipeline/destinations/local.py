@@ -91,9 +91,14 @@ class Local(Destination):
             return self._receipt(sending, str(name.parent / final), file.bytes, file.sha256, number)
 
     def find(self, mark: Mapping[str, Any], sending: Sending) -> Receipt | None:
-        """Return the receipt of a file that a dead run published: it has the reserved name, number and bytes."""
+        """Return the receipt of a file that an earlier owner published: it has the reserved name, number and bytes.
+
+        That owner may not be dead but asleep, just before it publishes: its hidden file is taken away first, so that
+        from here on it either has published, or never will.
+        """
         name = PurePosixPath(mark["name"])
         with self._opened(sending.request, name.parent, make=True) as folder, explained(folder.path / name.name):
+            folder.remove(mark["part"])
             found = folder.look(name.name)
             if found is None or found.st_size != mark["bytes"] or mark["inode"] not in (None, found.st_ino):
                 return None
@@ -121,11 +126,12 @@ class Local(Destination):
 
     def _publish(self, part: Unfinished, name: PurePosixPath, file: Deliverable, sending: Sending) -> int:
         """Give the file its final name, written down before; return its version."""
-        mark = {"bytes": file.bytes, "sha256": file.sha256}
+        mark = {"part": part.name, "bytes": file.bytes, "sha256": file.sha256}
         if self.if_exists == "overwrite":
             # whoever takes over may as well publish the same bytes again: the number does not matter
             sending.reserve(mark | {"name": str(name), "inode": None, "version": 1})
-            part.replace(name.name)
+            with _undisturbed(sending):
+                part.replace(name.name)
             return 1
         for number in range(1, 2 if self.if_exists == "fail" else MOST_VERSIONS + 1):
             final = numbered(str(name), number)
@@ -133,8 +139,9 @@ class Local(Destination):
                 continue
             mark |= {"name": final, "inode": part.inode, "version": number}
             sending.reserve(mark)
-            if part.create(PurePosixPath(final).name, lambda: sending.reserve(mark | {"inode": None})):  # noqa: B023
-                return number
+            with _undisturbed(sending):
+                if part.create(PurePosixPath(final).name, lambda: sending.reserve(mark | {"inode": None})):  # noqa: B023
+                    return number
             sending.reserve(None)  # somebody was faster; the file of that name is not ours
         raise self._taken(part.folder.path / name.name)
 
@@ -189,6 +196,16 @@ class Local(Destination):
             folder.below(below.parts, make=make) as inner,
         ):
             yield inner
+
+
+@contextmanager
+def _undisturbed(sending: Sending) -> Iterator[None]:
+    """Say so if the hidden file is gone because another run took over while this process slept."""
+    try:
+        yield
+    except FileNotFoundError:
+        sending.reserve(None)  # raises DeliveryBusyError if another run owns the delivery
+        raise
 
 
 def _copy(file: Deliverable, part: Unfinished, sending: Sending) -> None:

@@ -1,0 +1,294 @@
+"""Processes that race for one delivery and are killed all the time: `python -m export_pipeline_tests.racers --help`.
+
+One round is one delivery. Four processes try to make it until they have a receipt; most of them get a SIGKILL first: at
+a line of the program chosen by the seed, at a line shortly after the publishing call or after the look for what a dead
+process published, or from outside at a moment chosen by the seed; others take their places. After each round the
+folder must have the file once, whole, and the ledger one receipt for it. In every third round the processes pretend to
+be on machines of their own, so that only leases tell who is dead; there some fall asleep (SIGSTOP) just before they
+publish, and wake up when another has taken over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import mmap
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from export_pipeline.destinations import Local, Receipt, Request, Sending
+from export_pipeline.destinations.beneath import Unfinished
+from export_pipeline.errors import DeliveryBusyError, StorageError
+from export_pipeline.ledger import Ledger, State, owners
+from export_pipeline.ledger.entries import Delivery
+from export_pipeline.manifest import Written
+
+RACERS = 4
+LINES = 640
+"""Lines of the package that one delivery runs through, about."""
+LINES_AFTER = 190
+"""Those of them from the publishing call to the receipt, about."""
+LEASE = 0.3
+"""Seconds, where nobody can tell who is dead."""
+PHASES = ("before publishing", "while publishing", "between publishing and receipt")
+DELIVERED, FOUND, BROKEN = 0, 3, 5
+
+
+class Forgetful(Local):
+    """A destination that does not look for what a dead process published: the race must catch it."""
+
+    def find(self, mark: Mapping[str, Any], sending: Sending) -> Receipt | None:
+        return None
+
+
+@dataclass
+class Round:
+    """One delivery and the folder it goes to."""
+
+    number: int
+    mode: str
+    folder: Path
+    file: Written
+    url: str
+    foreign: bool
+    """Whether every process pretends to be on a machine of its own."""
+    destination: Local
+    before: dict[str, bytes]
+    """What was in the folder before."""
+
+    def request(self, run: str, ledger: Ledger) -> Request:
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=self.number)
+        lease = timedelta(seconds=LEASE if self.foreign else 20)
+        return Request("race", run, moment, "csv", self.mode, ledger, self.folder, lease=lease)
+
+    def delivery(self, ledger: Ledger) -> Delivery:
+        return self.request("", ledger).delivery(self.destination)
+
+
+def race(round_: Round, run: str, phase: Callable[[int], None], death: tuple[str, int]) -> int:
+    """Deliver until there is a receipt; runs in a process of its own."""
+    if round_.foreign:
+        name = os.urandom(6).hex()
+        owners.machine = lambda: name  # type: ignore[assignment]
+    ledger = Ledger(round_.url)
+    request = round_.request(run, ledger)
+    arm = _dying(*death)
+
+    def watched(publish: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            phase(1)
+            arm()
+            result = publish(*args)
+            phase(2 if result is not False else 0)
+            return result
+
+        return call
+
+    def looked(find: Callable[..., Receipt | None]) -> Callable[..., Receipt | None]:
+        def call(*args: Any) -> Receipt | None:
+            if death[0] == "after":
+                arm()
+            receipt = find(*args)
+            phase(2 if receipt else 0)
+            return receipt
+
+        return call
+
+    Unfinished.replace = watched(Unfinished.replace)  # type: ignore[method-assign]
+    Unfinished.create = watched(Unfinished.create)  # type: ignore[method-assign]
+    type(round_.destination).find = looked(type(round_.destination).find)  # type: ignore[method-assign]
+    while True:
+        try:
+            receipt = round_.destination.deliver(round_.file, request)
+        except (DeliveryBusyError, StorageError):
+            phase(0)
+            time.sleep(0.01)
+        else:
+            sys.settrace(None)
+            return FOUND if receipt.skipped else DELIVERED
+
+
+def _dying(kind: str, line: int) -> Callable[[], None]:
+    """Make this process kill itself at a line of the package, counted from now or from when the result is called."""
+    count = itertools.count()
+    armed = [kind == "line"]
+    inside = str(Path(owners.__file__).parent.parent)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.startswith(inside):
+            return None
+        if event == "line" and armed[0] and next(count) >= line:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    if kind in ("line", "after"):
+        sys.settrace(trace)
+
+    def arm() -> None:
+        armed[0] = True
+        if kind == "pause" and next(count) == line:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    return arm
+
+
+class Contest:
+    """Rounds until enough processes were killed."""
+
+    def __init__(self, url: str, folder: Path, mode: str, kills: int, seed: int, destination: type[Local]) -> None:
+        self.url, self.folder, self.mode, self.kills, self.destination = url, folder, mode, kills, destination
+        self.random = random.Random(seed)
+        self.marks = mmap.mmap(-1, mmap.PAGESIZE)
+        self.deaths: Counter[str] = Counter()
+        self.recovered = self.takeovers = self.rounds = self.pauses = 0
+
+    def run(self) -> dict[str, Any]:
+        """Race; return the figures. Raises AssertionError where a file is there twice, not at all, or wrong."""
+        begun = time.monotonic()
+        while self.deaths.total() < self.kills:
+            self._round(self._prepare(self.rounds))
+            self.rounds += 1
+        return {
+            "mode": self.mode,
+            "kills": self.deaths.total(),
+            **{phase: self.deaths[phase] for phase in PHASES},
+            "rounds": self.rounds,
+            "recovered": self.recovered,
+            "takeovers": self.takeovers,
+            "pauses": self.pauses,
+            "seconds": round(time.monotonic() - begun, 1),
+        }
+
+    def _prepare(self, number: int) -> Round:
+        root = self.folder / f"{self.mode}-{number}"
+        (root / "reports").mkdir(parents=True)
+        before = {}
+        if self.mode != "fail" and self.random.random() < 0.5:
+            before["report.csv"] = b"a former good file\n"
+            (root / "reports" / "report.csv").write_bytes(before["report.csv"])
+        data = self.random.randbytes(self.random.choice([0, 1, 5_000, 3_000_000]))
+        staged = root / "staged"
+        staged.write_bytes(data)
+        file = Written(staged, "report.csv", len(data), hashlib.sha256(data).hexdigest())
+        destination = self.destination(folder="reports", if_exists=self.mode)
+        return Round(number, self.mode, root, file, self.url, number % 3 == 1, destination, before)
+
+    def _death(self, foreign: bool) -> tuple[str, int]:
+        kind = self.random.choice(["line", "after", "after", "after", "outside", "pause" if foreign else "after"])
+        most = {"line": LINES, "after": LINES_AFTER, "outside": 60, "pause": 1}[kind]
+        return kind, self.random.randrange(most)
+
+    def _round(self, round_: Round) -> None:
+        budget = self.random.randint(4, 14)
+        living: dict[int, tuple[int, float | None]] = {}
+        asleep: dict[int, float] = {}
+        results: Counter[int] = Counter()
+        for slot in range(RACERS):
+            pid, doomed = self._start(round_, slot, may_die=budget > 0)
+            living[pid] = doomed
+            budget -= 1
+        end = time.monotonic() + 60
+        while living:
+            assert time.monotonic() < end, f"round {round_.number} of {self.mode} does not end"
+            for pid, (slot, when) in list(living.items()):
+                if when is not None and time.monotonic() >= when:
+                    os.kill(pid, signal.SIGKILL)  # not waited for yet: the id is still this child's
+                    living[pid] = (slot, None)
+                done, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+                if done and os.WIFSTOPPED(status):
+                    self.pauses += 1
+                    asleep[pid] = time.monotonic() + 1.5 * LEASE
+                if pid in asleep and time.monotonic() > asleep[pid]:
+                    del asleep[pid]
+                    os.kill(pid, signal.SIGCONT)
+                if done == 0 or os.WIFSTOPPED(status):
+                    continue
+                del living[pid]
+                if os.WIFSIGNALED(status):
+                    assert os.WTERMSIG(status) == signal.SIGKILL, f"a racer died of signal {os.WTERMSIG(status)}"
+                    self.deaths[PHASES[self.marks[slot]]] += 1
+                    pid, doomed = self._start(round_, slot, may_die=budget > 0)
+                    living[pid] = doomed
+                    budget -= 1
+                else:
+                    results[os.WEXITSTATUS(status)] += 1
+            time.sleep(0.001)
+        self._check(round_, results)
+
+    def _start(self, round_: Round, slot: int, *, may_die: bool) -> tuple[int, tuple[int, float | None]]:
+        """Fork a racer; return its process id, its slot, and when it is to be killed from outside."""
+        kind, line = self._death(round_.foreign) if may_die else ("never", 0)
+        self.marks[slot] = 0
+        pid = os.fork()
+        if pid == 0:
+            code = BROKEN
+            try:
+                code = race(round_, f"run-{slot}", lambda phase: self._mark(slot, phase), (kind, line))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return pid, (slot, time.monotonic() + line / 1000 if kind == "outside" else None)
+
+    def _mark(self, slot: int, phase: int) -> None:
+        self.marks[slot] = phase
+
+    def _check(self, round_: Round, results: Counter[int]) -> None:
+        """Exactly one file, exactly one receipt, right bytes, nothing else in the folder."""
+        where = f"round {round_.number} of {self.mode}"
+        assert results[BROKEN] == 0, f"{where}: a racer failed"
+        assert results[DELIVERED] + results[FOUND] == RACERS, f"{where}: racers ended with {results}"
+        assert results[DELIVERED] <= 1, f"{where}: {results[DELIVERED]} racers say that they delivered it"
+        ledger = Ledger(self.url)
+        (entry,) = ledger.attempts(round_.delivery(ledger))
+        assert entry.state is State.VERIFIED, f"{where}: the ledger says {entry.state}"
+        receipt = Receipt.model_validate(entry.receipt)
+        round_.destination.sweep(round_.request("", ledger))
+        there = {path.name: path.read_bytes() for path in (round_.folder / "reports").iterdir()}
+        version = 2 if self.mode == "version" and round_.before else 1
+        name = "report (2).csv" if version == 2 else "report.csv"
+        expected = round_.before | {name: round_.file.path.read_bytes()}
+        assert there.keys() == expected.keys(), f"{where}: the folder has {sorted(there)}, not {sorted(expected)}"
+        assert there == expected, f"{where}: wrong bytes"
+        assert (receipt.name, receipt.version, receipt.sha256) == (name, version, round_.file.sha256), (
+            f"{where}: {entry}"
+        )
+        self.recovered += receipt.recovered
+        self.takeovers += entry.claims - 1
+
+
+def main() -> int:
+    """Race as the command line says; print the figures as one line of JSON, or what went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True, help="the ledger")
+    parser.add_argument("--folder", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--mode", choices=["overwrite", "version", "fail"], required=True)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--forgetful", action="store_true", help="do not look for what a dead process published")
+    given = parser.parse_args()
+    destination = Forgetful if given.forgetful else Local
+    contest = Contest(given.url, given.folder, given.mode, given.kills, given.seed, destination)
+    try:
+        print(json.dumps(contest.run()))
+    except AssertionError as error:
+        print(json.dumps({"wrong": str(error)}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
