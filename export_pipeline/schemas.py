@@ -6,7 +6,7 @@ The text is Polars' own: ``Int64``, ``Decimal(precision=10, scale=2)``, ``List(S
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -28,13 +28,14 @@ def text_of(dtype: pl.DataType) -> str:
     match dtype:
         case pl.Enum():
             return f"Enum({dtype.categories.to_list()!r})"
-        case pl.Array() | pl.List():
-            inner = text_of(_instance(dtype.inner))
-            return f"Array({inner}, {dtype.size})" if isinstance(dtype, pl.Array) else f"List({inner})"
+        case pl.Array():
+            return f"Array({text_of(inner_of(dtype))}, {dtype.size})"
+        case pl.List():
+            return f"List({text_of(inner_of(dtype))})"
         case pl.Map():
             return f"Map({text_of(_instance(dtype.key))}, {text_of(_instance(dtype.value))})"
         case pl.Struct():
-            return f"Struct({{{', '.join(f'{f.name!r}: {text_of(_instance(f.dtype))}' for f in dtype.fields)}}})"
+            return f"Struct({{{', '.join(f'{name!r}: {text_of(inner)}' for name, inner in fields_of(dtype).items())}}})"
         case _:
             return str(dtype)
 
@@ -55,6 +56,31 @@ def texts_of(schema: Mapping[str, pl.DataType]) -> dict[str, str]:
 def schema_of(texts: Mapping[str, str]) -> pl.Schema:
     """Return the schema that `texts_of` wrote."""
     return pl.Schema({name: dtype_of(text) for name, text in texts.items()})
+
+
+def inner_of(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of the elements of a list, an array or a map (whose elements are structs of key and value)."""
+    if isinstance(dtype, pl.Map):
+        return pl.Struct({"key": dtype.key, "value": dtype.value})
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _instance(dtype.inner)
+    raise TypeError(f"{dtype} has no elements")
+
+
+def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
+    """Return name -> type of a struct."""
+    return {field.name: _instance(field.dtype) for field in dtype.fields}
+
+
+def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """Yield the types at the bottom of a nested type; any other type is its own leaf."""
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        for inner in fields_of(dtype).values():
+            yield from leaves_of(inner)
+    elif isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        yield from leaves_of(inner_of(dtype))
+    else:
+        yield dtype
 
 
 def _instance(dtype: Any) -> pl.DataType:

@@ -23,7 +23,7 @@ import polars as pl
 
 from export_pipeline.errors import Cancelled, StorageError, VerificationError
 from export_pipeline.options import Options
-from export_pipeline.schemas import schema_of
+from export_pipeline.schemas import fields_of, inner_of, schema_of
 
 MASK = (1 << 64) - 1
 Progress = Callable[[int], None]
@@ -98,17 +98,14 @@ def canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return column.cast(pl.Float64).fill_nan(float("nan")).reinterpret(dtype=pl.Int64)
     if isinstance(dtype, (pl.Enum, pl.Categorical)):
         return column.cast(pl.String)
-    if isinstance(dtype, (pl.List, pl.Array)) and isinstance(dtype.inner, pl.DataType):
-        lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
-        return lists.list.eval(canonical(pl.element(), dtype.inner))
-    if isinstance(dtype, pl.Map):
-        entries = pl.List(pl.Struct({"key": dtype.key, "value": dtype.value}))
-        return canonical(column.cast(entries), entries)
+    if isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        inner = inner_of(dtype)
+        lists = column if isinstance(dtype, pl.List) else column.cast(pl.List(inner))
+        return lists.list.eval(canonical(pl.element(), inner))
     if isinstance(dtype, pl.Struct):
         fields = [
-            canonical(column.struct.field(f.name), f.dtype).alias(str(n))
-            for n, f in enumerate(dtype.fields)
-            if isinstance(f.dtype, pl.DataType)
+            canonical(column.struct.field(name), inner).alias(str(n))
+            for n, (name, inner) in enumerate(fields_of(dtype).items())
         ]
         return pl.struct(column.is_null().alias("null"), *fields)
     if dtype.is_temporal() or isinstance(dtype, pl.Decimal):
@@ -197,7 +194,10 @@ def verify(
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
         digest = pool.submit(_digest, artifact.path)
         unreadable = _read(artifact, format, meter)
-        size, sha256 = digest.result()
+        try:
+            size, sha256 = digest.result()
+        except OSError as error:
+            raise VerificationError(f"{artifact.name} cannot be read: {error}") from error
     found = _differences(artifact, meter, size, sha256, unreadable)
     if found:
         raise VerificationError(

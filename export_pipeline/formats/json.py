@@ -28,6 +28,7 @@ from export_pipeline.verification import Loss
 
 _FRAMES = {"records": (b'{"records":[\n', b"\n]}\n"), "array": (b"[\n", b"\n]\n")}
 """Bytes before the first and after the last record of a document."""
+_LATE = (pl.Date, pl.Time)
 _EXACT_DIGITS = 15
 """A JSON number is a double for most readers, which keeps 15 digits of every decimal."""
 
@@ -122,22 +123,20 @@ class Json(TextFormat):
         import pyarrow as pa
         import pyarrow.json as arrow
 
-        wanted = pa.schema([(name, arrow_type(dtype)) for name, dtype in schema.items()])
         # Arrow's JSON parser takes instants, but no dates and times, from texts: those are cast afterwards.
-        late = [pa.types.is_date(field.type) or pa.types.is_time(field.type) for field in wanted]
-        parsed = pa.schema(
-            [field.with_type(pa.string()) if is_late else field for field, is_late in zip(wanted, late, strict=True)]
-        )
+        texts = {name: pl.String() if isinstance(dtype, _LATE) else dtype for name, dtype in schema.items()}
         with (
             self._lines(path) as file,
             arrow.open_json(
                 file,
                 read_options=arrow.ReadOptions(block_size=block),
-                parse_options=arrow.ParseOptions(explicit_schema=parsed, unexpected_field_behavior="error"),
+                parse_options=arrow.ParseOptions(
+                    explicit_schema=pa.schema([(name, arrow_type(dtype)) for name, dtype in texts.items()]),
+                    unexpected_field_behavior="error",
+                ),
             ) as batches,
         ):
-            for batch in batches:
-                yield batch.cast(wanted) if any(late) else batch
+            yield from batches
 
     def _lines(self, path: Path) -> IO[bytes]:
         """Open the file as one record per line."""

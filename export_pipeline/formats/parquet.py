@@ -13,8 +13,9 @@ from pydantic_core import PydanticCustomError
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.readers import frame_of
-from export_pipeline.formats.texts import WIDE, is_wide, leaves_of, refuse_objects
+from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
 from export_pipeline.options import OneOf, Options
+from export_pipeline.schemas import leaves_of
 from export_pipeline.verification import Loss
 
 _BATCH = 65_536

@@ -7,10 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from export_pipeline.formats.texts import fields_of, inner_of
+from export_pipeline.schemas import fields_of, inner_of
 
 BLOCKS = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
 """Bytes parsed at a time. One is enough for most files and keeps memory flat; a longer row needs the next."""
+
+_SPELLED: dict[type[pl.DataType], str] = {pl.Date: "%Y-%m-%d", pl.Time: "%H:%M:%S%.f"}
 
 
 def arrow_type(dtype: pl.DataType) -> Any:
@@ -53,4 +55,9 @@ def frame_of(batch: Any, schema: pl.Schema) -> pl.DataFrame:
     """Return a record batch as a frame with these names (by position) and types."""
     frame = pl.DataFrame(pl.from_arrow(batch.rename_columns([str(n) for n in range(len(schema))])))
     frame.columns = schema.names()
-    return frame.cast(schema)
+    late = [
+        pl.col(name).str.strptime(dtype, _SPELLED[type(dtype)])
+        for name, dtype in schema.items()
+        if isinstance(dtype, (pl.Date, pl.Time)) and frame.schema[name] == pl.String
+    ]
+    return (frame.with_columns(late) if late else frame).cast(schema)

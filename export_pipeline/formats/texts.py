@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from export_pipeline.errors import FormatError
+from export_pipeline.schemas import fields_of, inner_of, leaves_of
 from export_pipeline.verification import Loss
 
 WIDE = pl.Decimal(38, 0)
 """Integers of 128 bits are held as decimals: no reader knows the type."""
 
+_INSIDE = (pl.Decimal, pl.Binary, pl.Categorical, pl.Enum, pl.Int128, pl.UInt128)
 _DAY_FIRST, _DAY_LAST = -719_162, 2_932_896  # 0001-01-01, 9999-12-31 in days since 1970
 _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
@@ -24,32 +26,6 @@ _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 def is_wide(dtype: pl.DataType) -> bool:
     """Return whether this is an integer of 128 bits."""
     return dtype in (pl.Int128, pl.UInt128)
-
-
-def inner_of(dtype: pl.DataType) -> pl.DataType:
-    """Return the type of the elements of a list, an array or a map (whose elements are structs of key and value)."""
-    if isinstance(dtype, pl.Map):
-        return pl.Struct({"key": dtype.key, "value": dtype.value})
-    if not isinstance(dtype, (pl.List, pl.Array)):
-        raise TypeError(f"{dtype} has no elements")
-    inner = dtype.inner
-    return inner if isinstance(inner, pl.DataType) else inner()
-
-
-def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
-    """Return name -> type of a struct."""
-    return {f.name: f.dtype if isinstance(f.dtype, pl.DataType) else f.dtype() for f in dtype.fields}
-
-
-def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
-    """Yield the types at the bottom of a nested type; any other type is its own leaf."""
-    if isinstance(dtype, pl.Struct) and dtype.fields:
-        for inner in fields_of(dtype).values():
-            yield from leaves_of(inner)
-    elif isinstance(dtype, (pl.List, pl.Array, pl.Map)):
-        yield from leaves_of(inner_of(dtype))
-    else:
-        yield dtype
 
 
 def held(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -155,20 +131,28 @@ def refusal(name: str, start: int, wrong: pl.Series, why: str, cure: str) -> For
     return FormatError(f"column {name!r}, row {row:,}: the value {why}", cure=cure)
 
 
+_BECOMES: tuple[tuple[tuple[type[pl.DataType], ...], str], ...] = (
+    ((pl.Binary,), "binary becomes base64 text"),
+    ((pl.Duration,), "a duration becomes ISO 8601 text"),
+    ((pl.Categorical, pl.Enum), "a category becomes its text"),
+    ((pl.Float16,), "a 16-bit float becomes one of 32 bits"),
+    ((pl.Int128, pl.UInt128), "a 128-bit integer becomes a decimal"),
+    ((pl.Array,), "an array becomes a list"),
+    ((pl.Map,), "a map becomes a list of keys and values"),
+)
+
+
 def text_losses(schema: Mapping[str, pl.DataType], non_finite: str) -> Iterator[Loss]:
-    """Yield what every text format loses of these columns."""
+    """Yield what every text format loses of these columns: values, and types that come back as another."""
     for name, dtype in schema.items():
         if dtype.is_float() and non_finite == "null":
             yield Loss(column=name, why="NaN and infinities become null")
-        elif isinstance(dtype, pl.Binary):
-            yield Loss(column=name, why="binary becomes base64 text")
-        elif isinstance(dtype, pl.Duration):
-            yield Loss(column=name, why="a duration becomes ISO 8601 text")
-        elif isinstance(dtype, (pl.Categorical, pl.Enum)):
-            yield Loss(column=name, why="a category becomes its text")
-        elif dtype.is_nested():
+        for types, why in _BECOMES:
+            if isinstance(dtype, types):
+                yield Loss(column=name, why=why)
+        if dtype.is_nested():
             leaves = list(leaves_of(dtype))
             if any(leaf.is_float() for leaf in leaves):
                 yield Loss(column=name, why="NaN and infinities inside become null")
-            if any(leaf.is_temporal() or isinstance(leaf, (pl.Decimal, pl.Binary)) for leaf in leaves):
-                yield Loss(column=name, why="dates, times, decimals and binary inside become text")
+            if any(leaf.is_temporal() or isinstance(leaf, _INSIDE) for leaf in leaves):
+                yield Loss(column=name, why="dates, times, decimals, categories and binary inside become text")
