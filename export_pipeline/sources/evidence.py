@@ -19,11 +19,11 @@ anything else           text
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import polars as pl
 
-from export_pipeline.sources.types import from_text
+from export_pipeline.sources.types import convert, from_text
 
 _FRACTION = r"\.\d{7,}"
 _CLOCK = r"[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
@@ -70,13 +70,20 @@ _CLASSES: dict[str, Callable[[pl.Series], pl.Series]] = {
     "aware": _time(_DAY + _CLOCK + r"(?:Z|[+-]\d\d:?\d\d)$", pl.Datetime("us", "UTC")),
     "no number": _no_number,
 }
+TIMES = ("date", "naive", "aware")
+NUMBERS = ("integer", "float", "no number")
 _SAME = {"integer": "number", "float": "number", "no number": "number"}
 
 
 class Evidence:
-    """What is known of one column so far: add its texts batch by batch, then ask for `dtype`."""
+    """What is known of one column so far: add its texts batch by batch, then ask for `dtype`.
 
-    def __init__(self) -> None:
+    `classes` limits what is looked for, as to `TIMES` where other texts are meant as texts; `blank` says whether an
+    empty text is a missing value.
+    """
+
+    def __init__(self, classes: Collection[str] = tuple(_CLASSES), *, blank: bool = True) -> None:
+        self._classes, self._blank = classes, blank
         self._seen: dict[str, None] = {}
         self._digits = 0
         self._big = False
@@ -89,8 +96,8 @@ class Evidence:
         """Take more values of the column into account."""
         if self._text:
             return
-        rest = text.filter(text.is_not_null() & (text != ""))
-        for name in [*self._seen, *(name for name in _CLASSES if name not in self._seen)]:
+        rest = text.filter(text.is_not_null() & (text != "")) if self._blank else text.drop_nulls()
+        for name in [*self._seen, *(name for name in self._classes if name not in self._seen)]:
             if rest.is_empty():
                 return
             fits = _CLASSES[name](rest)
@@ -102,6 +109,10 @@ class Evidence:
             if len({_SAME.get(seen, seen) for seen in self._seen}) > 1:
                 break
         self._text = self._text or not rest.is_empty() or len({_SAME.get(s, s) for s in self._seen}) > 1
+
+    def read(self, text: pl.Series, dtype: pl.DataType, what: str, before: int) -> pl.Series:
+        """Return texts of the column as a type. Raises `SourceError` that names the row of one that does not fit."""
+        return convert(text, dtype, what, before)
 
     def _look(self, name: str, found: pl.Series) -> None:
         """Note what decides between types of one class."""

@@ -11,12 +11,15 @@ from pydantic import BeforeValidator, Field
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.options import OneOf, members_of
 from export_pipeline.sources.base import Opened, Source
+from export_pipeline.sources.files.arrow import ArrowFile
 from export_pipeline.sources.files.base import FileFormat, FileRequest
+from export_pipeline.sources.files.csv import CsvFile, TsvFile
+from export_pipeline.sources.files.json import JsonFile, NdjsonFile
 from export_pipeline.sources.files.locate import locate
 from export_pipeline.sources.files.parquet import ParquetFile
 from export_pipeline.sources.stores import Stores
 
-AnyFileFormat = Annotated[ParquetFile, OneOf("file format")]
+AnyFileFormat = Annotated[CsvFile | TsvFile | NdjsonFile | JsonFile | ParquetFile | ArrowFile, OneOf("file format")]
 PACKED = (".gz", ".zst")
 """Endings of files that are compressed as a whole."""
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from export_pipeline.errors import SourceError
 from export_pipeline.filters import Filter
 from export_pipeline.snapshots import Pin, scan_parquet
-from export_pipeline.snapshots.arrow import plain, to_batches
+from export_pipeline.snapshots.arrow import to_batches
 from export_pipeline.sources.base import BATCH, Opened, check_columns
-from export_pipeline.sources.files.base import FileFormat, FileRequest, no_columns
+from export_pipeline.sources.files.base import FileFormat, FileRequest, united
 from export_pipeline.sources.types import convert, dtype_named
 
 _TAIL = 8
@@ -44,9 +44,7 @@ class ParquetRows(Opened):
         self.what, self.roles = request.what, request.roles
         self._looks = tuple(_look(path) for path in request.paths)
         pins = tuple(pin for pin, _, _ in self._looks)
-        found = _united([(pin.path, schema) for pin, _, schema in self._looks])
-        if not found:
-            raise no_columns(self.what)
+        found = united([(pin.path, schema) for pin, _, schema in self._looks], self.what)
         check_columns(found, request.types, request.roles, self.what)
         self._found = pl.Schema(found)
         self._wished = {
@@ -109,50 +107,6 @@ def _look(path: Path) -> tuple[Pin, int, pl.Schema]:
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
     return Pin.of(path, identity), rows, pl.Schema(schema)
-
-
-def _united(files: Sequence[tuple[Path, pl.Schema]]) -> dict[str, pl.DataType]:
-    """Return all columns, in the order in which they appear first; numbers of several widths have the widest."""
-    united: dict[str, pl.DataType] = {}
-    first: dict[str, Path] = {}
-    for path, schema in files:
-        for name, dtype in schema.items():
-            mine = plain(dtype)
-            known = united.setdefault(name, mine)
-            if known != mine:
-                wide = wider(known, mine)
-                if wide is None:
-                    raise SourceError(
-                        f"column {name!r} is {known} in {first[name]} and {mine} in {path}",
-                        cure=f"Write the files with one type, or read it as text:  schema: {{{name}: text}}",
-                    )
-                united[name] = wide
-            first.setdefault(name, path)
-    return united
-
-
-def wider(one: pl.DataType, two: pl.DataType) -> pl.DataType | None:
-    """Return the type that holds every value of both, None where there is none that is sure to.
-
-    >>> wider(pl.Int32(), pl.Int64()), wider(pl.Int64(), pl.Float64())
-    (Int64, None)
-    """
-    if one.is_integer() and two.is_integer():
-        return (
-            pl.DataFrame(schema={"one": one, "two": two}).select(pl.col("one") + pl.col("two")).schema["one"]
-            if (one.is_signed_integer() == two.is_signed_integer())
-            else None
-        )
-    if {one, two} == {pl.Float32(), pl.Float64()}:
-        return pl.Float64()
-    if isinstance(one, pl.Decimal) and isinstance(two, pl.Decimal):
-        scale = max(one.scale, two.scale)
-        whole = max((one.precision or 38) - one.scale, (two.precision or 38) - two.scale)
-        return pl.Decimal(whole + scale, scale) if whole + scale <= 38 else None
-    if isinstance(one, pl.Datetime) and isinstance(two, pl.Datetime) and one.time_zone == two.time_zone:
-        units = {one.time_unit, two.time_unit}
-        return pl.Datetime("us", one.time_zone) if units == {"ms", "us"} else None
-    return None
 
 
 def _first_line(error: Exception) -> str:
