@@ -23,9 +23,9 @@ DAYS = 180
 """Days of history before its end."""
 METRIC_DAYS = 7
 CHUNK = 250_000
-BY_HOUR = (2, 2, 1, 1, 1, 2, 4, 7, 11, 14, 15, 14, 11, 13, 15, 15, 14, 12, 9, 7, 5, 4, 3, 2)
+BY_HOUR = (3, 2, 2, 2, 2, 3, 4, 7, 11, 14, 15, 14, 11, 13, 15, 15, 14, 12, 9, 7, 5, 4, 3, 3)
 """How busy each hour of the day is (UTC)."""
-BY_WEEKDAY = (10, 11, 11, 11, 9, 3, 2)
+BY_WEEKDAY = (10, 11, 11, 11, 9, 4, 3)
 """How busy each day of the week is, from Monday."""
 TROUBLE = 0.04
 """Share of the commands that fail or time out in an ordinary hour."""

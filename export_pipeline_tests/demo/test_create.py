@@ -100,7 +100,7 @@ def test_a_demo_replaces_a_demo_and_leaves_the_rest(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".demo-*"))
 
 
-@pytest.mark.parametrize("name", ["stores.yaml", "archive.duckdb", "dashboard.sqlite", "exports/lake-hourly.yaml"])
+@pytest.mark.parametrize("name", ["stores.yaml", "archive.duckdb", "dashboard.sqlite", "exports/commands-lake.yaml"])
 def test_a_file_of_somebody_else_is_never_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
@@ -112,7 +112,7 @@ def test_a_file_of_somebody_else_is_never_overwritten(name: str, tmp_path: Path)
 
 def test_an_edited_example_is_never_overwritten(tmp_path: Path) -> None:
     create(tmp_path, rows=100, until=UNTIL)
-    edited = tmp_path / "exports" / "daily-costs.yaml"
+    edited = tmp_path / "exports" / "cost-per-agent.yaml"
     edited.write_text(edited.read_text() + "# mine\n")
     before = (tmp_path / "archive.duckdb").read_bytes()
     with pytest.raises(ConfigError, match="was changed since the demo was made"):
