@@ -205,9 +205,11 @@ class Query(Options):
 
     def _chosen(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         names = rows.collect_schema().names()
-        # Of single rows, columns that are left out need not have been read.
-        single = self.aggregate is None and self.pivot is None
-        chosen = self.columns.pick(names) if single else self.columns.check(names)
+        if self.pivot is not None:
+            chosen = self.columns.check(names, made=True)
+        else:
+            # Of single rows, columns that are left out need not have been read.
+            chosen = self.columns.pick(names) if self.aggregate is None else self.columns.check(names)
         return rows.select(pl.col(old).alias(new) for old, new in chosen.items())
 
     def _check_sort(self, schema: pl.Schema, keys: Iterable[Sort]) -> None:

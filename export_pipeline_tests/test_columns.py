@@ -223,6 +223,13 @@ def test_a_pivot_of_groups() -> None:
     assert result.rows() == [("a", 6, 0), ("b", 6, None), (None, 3, None)]
 
 
+def test_a_column_that_no_row_makes_today_need_not_be_there_to_be_renamed_moved_or_left_out() -> None:
+    columns = {"rename": {"timeout": "late", "ok": "fine"}, "order": ["timeout", "ok"], "exclude": ["lost"]}
+    assert pivoted(then={"columns": columns}).columns == ["fine", "agent", "failed", "(null)"]
+    with pytest.raises(ConfigError, match=r"columns.include: column 'timeout' is unknown"):
+        pivoted(then={"columns": ["agent", "timeout"]})
+
+
 def test_sums_are_exact_in_cells_too() -> None:
     rows = pl.DataFrame(
         {"agent": ["a", "a"], "status": ["x", "x"], "d": [Decimal("0.10"), Decimal("0.20")], "i": [2**62] * 2}

@@ -42,18 +42,24 @@ class Columns(Options):
                 raise ValueError(f"the new name of {old!r} is empty")
         return self
 
-    def check(self, names: Sequence[str]) -> dict[str, str]:
+    def check(self, names: Sequence[str], *, made: bool = False) -> dict[str, str]:
         """Return column -> name in the file, in the order of the file.
+
+        Args:
+            names: The columns there are.
+            made: Whether values made them: then one that is only to be left out, renamed or moved may be missing,
+                for a week without failures has no column of failures.
 
         Raises:
             ConfigError: A column is unknown or left out, two columns get one name, or no column is left.
         """
-        for option, given in (("include", self.include or []), ("exclude", self.exclude)):
-            self._known(option, given, names, "")
+        self._known("include", self.include or [], names, "")
+        if not made:
+            self._known("exclude", self.exclude, names, "")
         kept = self._kept(names)
         if not kept:
             raise ConfigError("columns: no column is left", cure=f"exclude leaves out all of {', '.join(names)}")
-        for option, named in (("rename", list(self.rename)), ("order", self.order)):
+        for option, named in () if made else (("rename", list(self.rename)), ("order", self.order)):
             self._known(option, named, kept, " or left out" if len(kept) < len(names) else "")
         return self._named(kept)
 
@@ -86,7 +92,7 @@ class Columns(Options):
         return [name for name in kept if name not in self.exclude]
 
     def _named(self, kept: Sequence[str]) -> dict[str, str]:
-        ordered = [*self.order, *(name for name in kept if name not in self.order)]
+        ordered = [*(name for name in self.order if name in kept), *(name for name in kept if name not in self.order)]
         named = {name: self.rename.get(name, name) for name in ordered}
         owners: dict[str, str] = {}
         for old, new in named.items():
