@@ -232,8 +232,8 @@ def deliver(context: Context, plan: Plan, verify: Written) -> Delivered:
             _, request, files = there.setdefault(destination.model_dump_json(), (destination, request, {}))
             files[file.label] = (artifact, receipt)
     zone = times.zone(plan.config.timezone)
-    for destination, request, files in there.values():
-        manifest = deliver_manifest(destination, files, request, zone=zone, staging=context.staging.folder)
+    for place, request, files in there.values():
+        manifest = deliver_manifest(place, files, request, zone=zone, staging=context.staging.folder)
         if manifest is not None:
             receipts.setdefault(MANIFEST, []).append(manifest)
     return Delivered(receipts=receipts)

@@ -19,6 +19,7 @@ from export_pipeline.instance import Instance
 from export_pipeline.ledger import Ledger
 from export_pipeline.pipeline import Context, plan
 from export_pipeline.sources import Stores
+from export_pipeline.sources.stores import AnyStore
 
 LITTLE = 1_000_000_000
 """Free bytes below which a run may fill the disk."""
@@ -40,14 +41,16 @@ def findings(home: Home) -> Iterator[Finding]:
     yield Finding(
         f"{size(free)} free", free > LITTLE, None if free > LITTLE else "Free some space: runs stage their rows."
     )
-    yield _look(f"ledger of deliveries (SQLite {sqlite3.sqlite_version})", lambda: Ledger(home.ledger_url).open())
+    yield _look(
+        f"ledger of deliveries (SQLite {sqlite3.sqlite_version})", lambda: Ledger(home.ledger_url).entries(limit=1)
+    )
     try:
         stores = Stores.load(home.stores)
     except ExportError as error:
         yield Finding(escape(error.message), good=False, cure=error.cure)
         stores = Stores()
     for name, store in stores.stores.items():
-        yield _look(f"store {name}", lambda store=store: store.check())  # type: ignore[misc]
+        yield _look(f"store {name}", lambda store=store, name=name: _tables(store, name))  # type: ignore[misc]
     for entry in Catalog(home).entries():
         if entry.config is None:
             yield Finding(escape(str(entry.problem)), good=False, cure=f"Mend {entry.path}.")
@@ -65,6 +68,14 @@ def _writable(home: Home) -> None:
     path = home.staging / ".doctor"
     files.write_text(path, "")
     path.unlink()
+
+
+def _tables(store: AnyStore, name: str) -> list[str]:
+    session = store.connect(name)
+    try:
+        return session.tables()
+    finally:
+        session.close()
 
 
 def _look(what: str, look: Callable[[], object]) -> Finding:

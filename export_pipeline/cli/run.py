@@ -7,6 +7,7 @@ import shlex
 import sys
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def run_command(
     if found.quick and not as_json:
         screen.note("# the same as this export file:\n" + yaml.dump(found.config.written()).rstrip())
     with screen.progress(found.config.name, shown=not as_json) as bar:
-        result = ExportService(home).export_data(launch, lambda message: follow(bar, message))
+        result = ExportService(home).export_data(launch, partial(follow, bar))
     return tell(screen, result, as_json=as_json)
 
 

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from export_pipeline.results import ExportResult
 
+WIDE = 200
+"""Columns of a table that goes into a file or a pipe."""
 STAGES = ("plan", "extract", "filter", "aggregate", "write", "verify", "deliver")
 
 
@@ -84,7 +86,10 @@ class Screen:
             table.add_column(name, justify="right" if name in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(escape("" if value is None else str(value)) for value in row))
-        Console(highlight=False).print(table)
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = WIDE
+        console.print(table)
 
     @contextlib.contextmanager
     def progress(self, title: str, *, shown: bool = True) -> Iterator[Bar]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -34,10 +35,9 @@ def demo_command(home: Home, rows: int) -> int:
     screen.note(f"{rows:,} commands of 200 agents in {home.root}")
     service, worst = ExportService(home), 0
     for name in FIRST:
+        launch = find_target(home, name).launch()
         with screen.progress(name) as bar:
-            result = service.export_data(
-                find_target(home, name).launch(), lambda message, bar=bar: follow(bar, message)
-            )  # type: ignore[misc]
+            result = service.export_data(launch, partial(follow, bar))
         worst = max(worst, tell(screen, result, as_json=False))
     if worst == 0:
         others = ", ".join(entry.name for entry in Catalog(home).entries() if entry.name not in FIRST)

@@ -151,7 +151,8 @@ def _set(changes: dict[str, Any], base: dict[str, Any], text: str) -> dict[str, 
     parts = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path)]
     if not equals or not parts or isinstance(parts[0], int):
         raise ConfigError(f"--set {text!r} is not path=value", cure="For example: --set format.csv.delimiter=';'")
-    return _put(changes, base, parts, yaml.load(value, f"--set {path}").data, path)
+    changed: dict[str, Any] = _put(changes, base, parts, yaml.load(value, f"--set {path}").data, path)
+    return changed
 
 
 def _put(changes: Any, base: Any, parts: list[Any], value: Any, path: str) -> Any:

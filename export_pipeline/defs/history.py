@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType as Kind
+from dagster_shared.error import SerializableErrorInfo
 from pydantic import ValidationError
 
 from export_pipeline import labels
@@ -126,10 +127,17 @@ def failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
             texts = {key: str(value.value) for key, value in data.user_failure_data.metadata.items()}
             return texts.get("cause", data.user_failure_data.description or ""), texts.get("cure", "")
         if data.error is not None:
-            return data.error.message.strip(), ""
+            return _innermost(data.error), ""
     for event in _events(instance, run_id, Kind.PIPELINE_FAILURE):
         return event.message or "the run failed", ""
     return "the run failed", ""
+
+
+def _innermost(error: SerializableErrorInfo) -> str:
+    """Return what an error that nobody foresaw says itself; Dagster's words for it only wrap it."""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
 
 
 def history(instance: dg.DagsterInstance, export: str | None = None, limit: int = 20) -> list[dg.RunRecord]:

@@ -38,7 +38,7 @@ class Readable(Protocol):
     what: str
     schema: pl.Schema
     version: str
-    pins: Sequence[Pin] | None
+    pins: tuple[Pin, ...] | None
 
     def batches(
         self,
