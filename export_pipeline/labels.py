@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import keyword
+import re
+from collections.abc import Mapping
+
+from export_pipeline.errors import ConfigError
 
 EXPORT = "export_pipeline/export"
 """Run tag: name of the export."""
@@ -32,6 +36,26 @@ TAKEN = {ADHOC, *keyword.kwlist}
 TAKEN |= {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg_dict", "output_arg_dict"}
 TAKEN |= {"int", "str", "float", "bool", "input", "output", "type"}
 """Words that Dagster does not take for a job, and the ad-hoc job's."""
+
+
+RESERVED = ("export_pipeline/", "dagster/", ".dagster/")
+"""Beginnings of tags that mean something here or to Dagster."""
+ALLOWED = {"dagster/priority"}
+"""What an export may say to Dagster nevertheless: which run goes first in the queue."""
+KEY = re.compile(r"(?:[\w.-]{1,63}/)?[\w.-]{1,63}", re.ASCII)
+
+
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return an export's own tags; raises `ConfigError` for one that Dagster cannot hold or that would mislead."""
+    for name in tags:
+        if not KEY.fullmatch(name):
+            raise ConfigError(
+                f"tags: {name!r} is no name for a tag",
+                cure="Use letters, digits, '_', '-' and '.', at most 63, with at most one '/'.",
+            )
+        if name.startswith(RESERVED) and name not in ALLOWED:
+            raise ConfigError(f"tags: {name!r} is a name that Dagster or export_pipeline itself uses")
+    return dict(tags)
 
 
 def job_name(export: str) -> str:

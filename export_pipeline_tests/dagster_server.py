@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import re
 import signal
 import socket
 import subprocess
@@ -189,10 +189,18 @@ def _default_signals() -> None:
 
 
 @contextlib.contextmanager
-def dagster_server(home: Path, dagster_home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Start `dagster dev` on a free port with this repository's dagster.yaml; stop all of it at the end."""
+def dagster_server(
+    home: Path, dagster_home: Path, environment: Mapping[str, str] | None = None, *, settings: str | None = None
+) -> Iterator[Server]:
+    """Start `dagster dev` on a free port with this repository's dagster.yaml; stop all of it at the end.
+
+    `settings` take the place of the run queue's.
+    """
     dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "dagster.yaml", dagster_home)
+    given = (ROOT / "dagster.yaml").read_text("utf-8")
+    if settings is not None:
+        given = re.sub(r"^run_queue:\n(?:  .*\n)+", settings, given, flags=re.MULTILINE)
+    (dagster_home / "dagster.yaml").write_text(given, encoding="utf-8")
     port = free_port()
     command = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "-h", "127.0.0.1", "-p", str(port)]
     variables = os.environ | {"DAGSTER_HOME": str(dagster_home), "EXPORT_PIPELINE_HOME": str(home)}

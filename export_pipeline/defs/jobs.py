@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._config import validate_config
 
 from export_pipeline import labels
 from export_pipeline.catalog import Entry
@@ -52,19 +51,21 @@ def resolve(file: ExportConfig | None, shown: Mapping[str, Any], launched: Mappi
         for other in STANDS_FOR.get(name, ()):
             base.pop(other, None)
     data = {"name": labels.ADHOC} | merge(ExportConfig, base, normalised(given))
-    parse(ExportConfig, data)
+    labels.own_tags(parse(ExportConfig, data).tags)
     return data
 
 
-def _config(file: ExportConfig | None, shown: Mapping[str, Any]) -> dg.ConfigMapping:
+def _config(file: ExportConfig | None, *spellings: Mapping[str, Any]) -> dg.ConfigMapping:
+    """Return the run config of a job: a whole export, or, with a file, what is merged over it."""
+    kind, shown = with_values(config_type(ExportConfig, partial=file is not None), *spellings)
+
     def launch(launched: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return _planned({"export": resolve(file, shown, launched)})
         except (ExportError, ValueError) as error:
             raise InvalidExport(str(error)) from None
 
-    kind = config_type(ExportConfig, partial=file is not None)
-    return dg.ConfigMapping(config_fn=launch, config_schema=dg.Field(with_values(kind, shown)))
+    return dg.ConfigMapping(launch, kind)
 
 
 def _planned(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,7 +80,7 @@ def _job(name: str, config: dg.ConfigMapping, description: str, **more: Any) -> 
 def adhoc_job() -> dg.JobDefinition:
     """Return the job that runs whatever export its run config is."""
     text = "Runs the export that its run config is: the same text as a file of the exports folder."
-    return _job(labels.ADHOC, _config(None, {}), text)
+    return _job(labels.ADHOC, _config(None), text)
 
 
 def export_job(entry: Entry) -> dg.JobDefinition:
@@ -94,14 +95,13 @@ def export_job(entry: Entry) -> dg.JobDefinition:
 
 
 def _file_job(name: str, entry: Entry, config: ExportConfig) -> dg.JobDefinition:
-    shown = _shown(entry, config)
     about = [config.description or f"The export {config.name}.", f"File: `{entry.path.name}`."]
     if config.schedule is not None:
         about.append(f"Runs {config.schedule.sentence()} ({config.timezone}).")
     metadata = {"file": dg.MetadataValue.path(str(entry.path)), "export": dg.MetadataValue.json(config.dump())}
     return _job(
         name,
-        _config(config, shown),
+        _config(config, *_spellings(entry, config)),
         "\n\n".join([*about, LEFT_OUT.strip()]),
         tags=_tags(config),
         metadata=metadata,
@@ -110,9 +110,10 @@ def _file_job(name: str, entry: Entry, config: ExportConfig) -> dg.JobDefinition
 
 def _tags(config: ExportConfig) -> dict[str, str]:
     """Return the tags of every run, by which one finds it, and by which the queue limits runs."""
-    tags = dict(config.tags) | {labels.EXPORT: config.name}
+    tags = labels.own_tags(config.tags) | {labels.EXPORT: config.name}
     stores = [store for source in config.inputs.values() if (store := getattr(source, "store", None))]
-    kinds = {destination.tag for output in config.files for destination in output.deliver} - {"local"}
+    given = [config.deliver, *(output.deliver for output in config.outputs)]
+    kinds = {destination.tag for destinations in given for destination in destinations} - {"local"}
     if stores:
         tags[labels.STORE] = stores[0]
     if len(kinds) == 1:
@@ -120,16 +121,12 @@ def _tags(config: ExportConfig) -> dict[str, str]:
     return tags
 
 
-def _shown(entry: Entry, config: ExportConfig) -> dict[str, Any]:
-    """Return the file's values by option, as the launchpad can show them: as written, else in the usual spelling."""
-    fields = config_type(ExportConfig, partial=True).fields
-    shown: dict[str, Any] = {}
-    for values in (read(entry.path).data, config.dump()):
-        for name, value in values.items():
-            known = name in fields and name not in NOT_SHOWN | shown.keys()
-            if known and validate_config(fields[name].config_type, value).success:
-                shown[name] = value
-    return shown
+def _spellings(entry: Entry, config: ExportConfig) -> list[dict[str, Any]]:
+    """Return the file's values as the launchpad may show them: as they are written, and in the usual spelling."""
+    return [
+        {name: value for name, value in values.items() if name not in NOT_SHOWN}
+        for values in (read(entry.path).data, config.dump())
+    ]
 
 
 def broken_job(name: str, file: str, problem: ExportError) -> dg.JobDefinition:
@@ -138,9 +135,6 @@ def broken_job(name: str, file: str, problem: ExportError) -> dg.JobDefinition:
     Only a run from before the file broke can be re-executed: it repeats its old plan.
     """
     told = {"problem": problem.message} | ({"cure": problem.cure} if problem.cure else {})
-    config = dg.ConfigMapping(
-        config_fn=lambda _launched: _planned(told),
-        config_schema=dg.Field(config_type(ExportConfig, partial=True)),
-    )
+    config = dg.ConfigMapping(lambda _launched: _planned(told), config_type(ExportConfig, partial=True))
     text = f"**`{file}` is broken.**\n\n```\n{problem}\n```\n\nMend the file and reload."
     return _job(name, config, text, tags={labels.BROKEN: "true"})

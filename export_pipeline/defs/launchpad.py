@@ -10,6 +10,7 @@ the worker, is refused.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -48,17 +49,20 @@ def config_type(model: type[Options], *, partial: bool = False) -> dg.Shape:
     return _Types(schema.get("$defs", {})).root(schema, partial)
 
 
-def with_values(kind: dg.Shape, values: Mapping[str, Any]) -> dg.Shape:
-    """Return a type that shows these values of its options in the launchpad; the options' own types are shared."""
-    if not values:
-        return kind
-    fields = {
-        name: field
-        if name not in values
-        else dg.Field(field.config_type, default_value=values[name], is_required=False, description=field.description)
-        for name, field in kind.fields.items()
-    }
-    return _shape(fields, description=kind.description)
+def with_values(kind: dg.Shape, *spellings: Mapping[str, Any]) -> tuple[dg.Shape, dict[str, Any]]:
+    """Return a type that shows values of its options in the launchpad, and the values that it shows.
+
+    `spellings` hold the same values, written differently: of each option the first is shown that the type accepts. The
+    types of the options themselves stay the shared ones.
+    """
+    fields, shown = dict(kind.fields), {}
+    for name, field in kind.fields.items():
+        for value in (values[name] for values in spellings if name in values):
+            with contextlib.suppress(dg.DagsterInvalidConfigError):
+                fields[name] = dg.Field(field.config_type, value, is_required=False, description=field.description)
+                shown[name] = value
+                break
+    return _shape(fields, description=kind.description), shown
 
 
 class _Types:

@@ -36,7 +36,8 @@ def _plan(op: dg.OpExecutionContext, _inputs: Mapping[str, Any]) -> Iterator[dg.
         else:
             with working(op) as inside:
                 made = pipeline.plan(inside, _config(op.op_config), logical_time(op.run))
-    tags = made.config.tags | {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
+        tags = labels.own_tags(made.config.tags)
+    tags |= {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
     op.instance.add_run_tags(op.run_id, tags)
     op.log.info(f"{made.export}: {made.sentence or metadata.EVERY_ROW}")
     yield dg.Output(made, metadata=metadata.planned(made))
