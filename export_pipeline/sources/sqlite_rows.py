@@ -1,0 +1,205 @@
+"""The rows of a SQLite table, view or query: which types its values have, and the values."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from export_pipeline.filters import Filter
+from export_pipeline.snapshots.arrow import arrow_schema
+from export_pipeline.sources.base import Opened, check_columns
+from export_pipeline.sources.evidence import TIMES, Evidence
+from export_pipeline.sources.sql import Condition, condition, quoted, select
+from export_pipeline.sources.sqlite_types import (
+    BYTES,
+    MIXED,
+    TIME,
+    Declared,
+    Facts,
+    Reader,
+    by_content,
+    declared,
+    facts_sql,
+    plain_reader,
+)
+from export_pipeline.sources.stores import Request
+from export_pipeline.sources.types import convert, dtype_named, unfit
+
+if TYPE_CHECKING:
+    from export_pipeline.sources.sqlite_store import SqliteSession
+
+_ROWS = 1_000
+"""Rows fetched at once: more are slower, as Python's garbage collector then looks at them."""
+_SETTLED = 0.1
+"""Seconds after which a file's time tells its last change for sure."""
+_KNOWN: dict[object, dict[str, Reader]] = {}
+_KEPT = 64
+
+
+class SqliteRows(Opened):
+    """The rows of a table, a view or a query."""
+
+    def __init__(
+        self,
+        session: SqliteSession,
+        schema: str,
+        name: str,
+        request: Request,
+        *,
+        query: str = "",
+        ordered: bool = False,
+    ) -> None:
+        self.what, self.version, self.roles = request.what, session.version, request.roles
+        self._session, self._connection, self._query, self._ordered = session, session.connection, query, ordered
+        self._rows = f"{schema}.{quoted(name)}"
+        with session.errors(self.what):
+            info = self._connection.execute(f"PRAGMA {schema}.table_xinfo({quoted(name)})").fetchall()
+            kinds = self._connection.execute(f"PRAGMA {schema}.table_list({quoted(name)})").fetchall()
+        columns = {str(row[1]): str(row[2]) for row in info if row[6] != 1}
+        check_columns(columns, request.types, self.roles, self.what)
+        self._plain_table = bool(kinds) and kinds[0][2] == "table"
+        self._keyed = self._plain_table and not kinds[0][4] and "rowid" not in {column.lower() for column in columns}
+        strict = bool(kinds) and bool(kinds[0][5])
+        self._wished = {column: dtype_named(wish) for column, wish in request.types.items()}
+        self._readers = self._known(columns, strict=strict)
+        self.schema = pl.Schema({column: self._wished.get(column, how.dtype) for column, how in self._readers.items()})
+
+    def _known(self, columns: dict[str, str], *, strict: bool) -> dict[str, Reader]:
+        """Return how each column is read; looked at once for one state of the file."""
+        state = self._session.state()
+        key = (self._session.version, state, self._rows, self._query, repr(sorted(self._wished)), self.roles.time)
+        if key not in _KNOWN:
+            with self._session.errors(self.what):
+                found = self._look(columns, strict=strict)
+            if time.time_ns() - max(state[1::2], default=0) < _SETTLED * 1e9:
+                return found
+            while len(_KNOWN) >= _KEPT:
+                del _KNOWN[next(iter(_KNOWN))]
+            _KNOWN[key] = found
+        return _KNOWN[key]
+
+    def _look(self, columns: dict[str, str], *, strict: bool) -> dict[str, Reader]:
+        """Find out what the values are: one pass for the declared types, another for what differs from them."""
+        said: dict[str, Declared] = {}
+        for name, kind in columns.items():
+            found = declared(kind)
+            said[name] = TIME if found.family == "text" and name == self.roles.time else found
+        open_ = {name: how for name, how in said.items() if name not in self._wished and how.family != "text"}
+        checked = {name: how for name, how in open_.items() if how.stored}
+        if checked and (strict or not self._odd(checked)):
+            open_ = {name: how for name, how in open_.items() if name not in checked}
+        readers = {name: plain_reader(how.dtype) for name, how in said.items()}
+        readers |= self._by_values(open_) if open_ else {}
+        for name, dtype in self._wished.items():
+            readers[name] = BYTES if dtype == pl.Binary() else MIXED
+        return readers
+
+    def _odd(self, checked: dict[str, Declared]) -> bool:
+        """Return whether a value is not what its column was declared to hold."""
+        tests = []
+        for name, how in checked.items():
+            column = quoted(name)
+            stored = ", ".join(f"'{kind}'" for kind in ("null", *how.stored))
+            tests.append(f"typeof({column}) NOT IN ({stored})")
+            tests += [f"({how.odd.format(c=column)})"] if how.odd else []
+        query = f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE {' OR '.join(tests)})"
+        return bool(self._connection.execute(query).fetchone()[0])
+
+    def _by_values(self, columns: dict[str, Declared]) -> dict[str, Reader]:
+        """Return how columns are read whose values decide."""
+        asked = [part for name in columns for part in facts_sql(quoted(name))]
+        row = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._rows}").fetchone()
+        facts = {name: Facts(*map(bool, row[5 * n : 5 * n + 5])) for n, name in enumerate(columns)}
+        readers, texts = dict[str, Reader](), dict[str, Evidence]()
+        for name, how in columns.items():
+            reader = self._as_declared(name, how, facts[name]) or by_content(how.dtype, facts[name])
+            if reader is not None:
+                readers[name] = reader
+            elif how.family in ("time", "content"):
+                texts[name] = Evidence(TIMES, blank=False)
+            else:
+                texts[name] = Evidence(("boolean",) if how.family == "boolean" else (), blank=False)
+        if texts:
+            cursor = self._connection.execute(f"SELECT {', '.join(map(quoted, texts))} FROM {self._rows}")
+            while rows := cursor.fetchmany(10 * _ROWS):
+                for evidence, values in zip(texts.values(), zip(*rows, strict=True), strict=True):
+                    evidence.add(pl.Series(values, dtype=pl.String))
+        return readers | {
+            name: plain_reader(evidence.dtype) if evidence.dtype != pl.Boolean() else MIXED._replace(dtype=pl.Boolean())
+            for name, evidence in texts.items()
+        }
+
+    def _as_declared(self, name: str, how: Declared, facts: Facts) -> Reader | None:
+        """Return the reader of the declared type where this column is as declared, though another is not."""
+        if not how.stored or not facts.classes or not facts.classes <= set(how.stored):
+            return None
+        return None if self._odd({name: how}) else plain_reader(how.dtype)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        filter: Filter | None = None,  # noqa: A002
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the rows; columns and what SQLite can decide of the filter are pushed."""
+        wanted, where = self.wanted(columns), self._condition(filter)
+        if self._ordered:
+            text, wanted_all = self._query, self.schema.names()
+        else:
+            picked = [self._readers[name].select.format(c=quoted(name)) for name in wanted] or ["1"]
+            text, wanted_all = select(picked, self._rows, where), wanted
+            if where and self._keyed:
+                text += " ORDER BY rowid"  # an index would give another order than without the condition
+        arrow = arrow_schema(pl.Schema({name: self.schema[name] for name in wanted}))
+        places = {name: wanted_all.index(name) for name in wanted}
+        before = 0
+        with self._session.errors(self.what), contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(text, where.values if where else ())
+            while rows := cursor.fetchmany(_ROWS):
+                values = list(zip(*rows, strict=True))
+                made = [self._array(field, values[places[field.name]], before) for field in arrow]
+                yield (
+                    pa.RecordBatch.from_arrays(made, schema=arrow)
+                    if made
+                    else pa.RecordBatch.from_pylist([{}] * len(rows), schema=arrow)
+                )
+                before += len(rows)
+
+    def _array(self, field: pa.Field, values: Sequence[Any], before: int) -> pa.Array:
+        reader, dtype = self._readers[field.name], self.schema[field.name]
+        try:
+            made = reader.make(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            kind = {pl.Int64(): int, pl.Float64(): (int, float), pl.Binary(): bytes}.get(reader.dtype, str)
+            place, value = next((n, v) for n, v in enumerate(values) if v is not None and not isinstance(v, kind))  # type: ignore[arg-type]
+            raise unfit(self.what, field.name, before + place + 1, value, dtype) from None
+        if made.type == field.type:
+            return made
+        column = pl.Series(field.name, pl.from_arrow(made))
+        return convert(column, dtype, self.what, before).rechunk().to_arrow().cast(field.type)
+
+    def _condition(self, filter: Filter | None) -> Condition | None:  # noqa: A002
+        if self._ordered:  # the order of a query is kept only where nothing is put around it
+            return None
+        asked = [name for name, how in self._readers.items() if how.exact and name not in self._wished]
+        return condition(filter, asked, self.schema, "sqlite")
+
+    def pushed(self, filter: Filter | None) -> str | None:  # noqa: A002
+        """Return the condition that SQLite applies."""
+        where = self._condition(filter)
+        return str(where) if where else None
+
+    def count(self) -> int | None:
+        """Return the rows of a table."""
+        if not self._plain_table:
+            return None
+        with self._session.errors(self.what):
+            return int(self._connection.execute(f"SELECT count(*) FROM {self._rows}").fetchone()[0])
+
+    def interrupt(self) -> None:
+        """End a running read."""
+        self._connection.interrupt()
