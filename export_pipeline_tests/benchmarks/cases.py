@@ -1,0 +1,170 @@
+"""The cases: one function each, run in a process of its own; it returns the seconds of the work without imports.
+
+Peers keep the row order unless their name says otherwise, and neither hash nor verify.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Work = Callable[[Path, Path], float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table."""
+
+    group: str
+    """Cases of one group do the same work."""
+    name: str
+    work: Work
+    ours: bool = False
+    unordered: bool = False
+    """Whether the peer does not keep the order of the rows: shown, not compared."""
+    small: bool = False
+    """Whether it is too slow for 10M rows."""
+
+    @property
+    def key(self) -> str:
+        """Name for the command line."""
+        return f"{self.group}/{self.name}"
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _write(tag: str, **options: Any) -> Work:
+    """Our write stage: hash, checksums and all."""
+
+    def work(source: Path, out: Path) -> float:
+        import polars as pl
+
+        from export_pipeline.formats import AnyFormat
+        from export_pipeline.options import members_of
+        from export_pipeline.snapshots import scan_parquet
+
+        made = members_of(AnyFormat)[tag].model_validate(options)
+        rows = scan_parquet([source], pl.Schema(pl.read_parquet_schema(source)))
+        return _timed(lambda: made.write(rows, out))  # type: ignore[attr-defined]
+
+    return work
+
+
+def _run(format: Any) -> Work:  # noqa: A002
+    """A whole run without Dagster: snapshot of a DuckDB table, write, hash, independent verification, delivery."""
+
+    def work(source: Path, out: Path) -> float:
+        from export_pipeline.config import ExportConfig
+        from export_pipeline.home import Home
+        from export_pipeline.parsing import parse
+        from export_pipeline.pipeline import Context, run
+
+        home = Home(out.parent / f"{out.name}.home").create()
+        store = source.with_suffix(".duckdb")
+        home.stores.write_text(f"stores: {{bench: {{duckdb: {{path: {store}}}}}}}\n", encoding="utf-8")
+        config = parse(
+            ExportConfig,
+            {
+                "name": "bench",
+                "source": {"store": "bench", "dataset": "commands"},
+                "format": format,
+                "file_name": out.name,
+                "deliver": {"local": str(out.parent)},
+            },
+        )
+        return _timed(lambda: run(config, Context(home, trusted=True)))
+
+    return work
+
+
+def _polars(sink: str, **options: Any) -> Work:
+    def work(source: Path, out: Path) -> float:
+        import polars as pl
+
+        return _timed(lambda: getattr(pl.scan_parquet(source), sink)(out, **options))
+
+    return work
+
+
+def _duckdb(options: str) -> Work:
+    def work(source: Path, out: Path) -> float:
+        import duckdb
+
+        with duckdb.connect() as database:
+            return _timed(lambda: database.execute(f"copy (from '{source}') to '{out}' ({options})"))
+
+    return work
+
+
+def _chdb(format: str) -> Work:  # noqa: A002
+    def work(source: Path, out: Path) -> float:
+        import chdb
+
+        text = f"select * from file('{source}', Parquet) into outfile '{out}' truncate format {format}"
+        return _timed(lambda: chdb.query(text))
+
+    return work
+
+
+def _rustpy(source: Path, out: Path) -> float:
+    import polars as pl
+    from rustpy_xlsxwriter import write_worksheet
+
+    def work() -> None:
+        frame = pl.read_parquet(source)
+        write_worksheet(frame, str(out), sheet_name="Data", freeze_panes={"general": {"row": 1}}, autofit=True)
+
+    return _timed(work)
+
+
+def _xlsxwriter(source: Path, out: Path) -> float:
+    import polars as pl
+    import xlsxwriter
+
+    def work() -> None:
+        with xlsxwriter.Workbook(str(out)) as book:
+            pl.read_parquet(source).write_excel(book, "Data", autofit=True, freeze_panes=(1, 0))
+
+    return _timed(work)
+
+
+CASES: tuple[Case, ...] = (
+    Case("write csv", "export_pipeline", _write("csv"), ours=True),
+    Case("write csv", "polars sink", _polars("sink_csv")),
+    Case("write csv", "duckdb copy", _duckdb("format csv, header")),
+    Case("write csv", "chdb (unordered)", _chdb("CSVWithNames"), unordered=True),
+    Case("write ndjson", "export_pipeline", _write("json", layout="lines"), ours=True),
+    Case("write ndjson", "polars sink", _polars("sink_ndjson")),
+    Case("write ndjson", "duckdb copy", _duckdb("format json")),
+    Case("write ndjson", "chdb (unordered)", _chdb("JSONEachRow"), unordered=True),
+    Case("write json", "export_pipeline", _write("json"), ours=True),
+    Case("write json", "duckdb copy array", _duckdb("format json, array true")),
+    Case("write json", "chdb (unordered)", _chdb("JSON"), unordered=True),
+    Case("write parquet", "export_pipeline", _write("parquet"), ours=True),
+    Case("write parquet", "polars sink", _polars("sink_parquet")),
+    Case("write parquet", "duckdb copy", _duckdb("format parquet, codec zstd")),
+    Case("write parquet", "chdb (unordered)", _chdb("Parquet"), unordered=True),
+    Case("write excel", "export_pipeline", _write("excel"), ours=True),
+    Case("write excel", "rustpy-xlsxwriter", _rustpy, small=True),
+    Case("write excel", "polars + xlsxwriter", _xlsxwriter, small=True),
+    Case("whole run csv", "export_pipeline", _run("csv"), ours=True),
+    Case("whole run ndjson", "export_pipeline", _run({"json": {"layout": "lines"}}), ours=True),
+    Case("whole run json", "export_pipeline", _run("json"), ours=True),
+    Case("whole run parquet", "export_pipeline", _run("parquet"), ours=True),
+    Case("whole run excel", "export_pipeline", _run("excel"), ours=True),
+)
+WHOLE = {f"whole run {name}": f"write {name}" for name in ("csv", "ndjson", "json", "parquet", "excel")}
+"""Group of whole runs -> the group whose bare, unverified peers they are compared with."""
+EXTENSIONS = {"csv": ".csv", "ndjson": ".ndjson", "json": ".json", "parquet": ".parquet", "excel": ".xlsx"}
+
+
+def find(key: str) -> Case:
+    """Return the case of a key."""
+    return next(case for case in CASES if case.key == key)
