@@ -246,7 +246,9 @@ def _race_from_nothing(url: str, run: str, at: float) -> str:
 
 
 def test_many_processes_make_the_tables_and_one_wins(url: str) -> None:
-    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["export_pipeline.ledger.database", __name__])
+    with ProcessPoolExecutor(4, context) as pool:
         at = time.time() + 1.5
         outcomes = [pool.submit(_race_from_nothing, url, f"run-{n}", at) for n in range(4)]
         assert sorted(outcome.result(60) for outcome in outcomes) == ["busy", "busy", "busy", "won"]
