@@ -28,7 +28,6 @@ from export_pipeline.filters.kinds import (
     FLOAT,
     INTEGER,
     TEXT,
-    TIME,
     Kind,
 )
 from export_pipeline.filters.operators import Operator
@@ -74,10 +73,14 @@ def none_of(part: Bounds) -> Bounds:
     return Bounds(surely_not(part.lower), surely_not(part.upper))
 
 
+_DUCKDB = {INTEGER, FLOAT, DECIMAL, TEXT, BOOLEAN, DATE, DATETIME}
+"""Not times of day: DuckDB has three types of them that it does not compare with one another."""
+
+
 def _duckdb(operator: Operator, kind: Kind, column: Any, values: Sequence[Any]) -> Bounds:
     from sqlalchemy import String, and_, cast, collate, func, literal, not_, or_
 
-    if kind not in {INTEGER, FLOAT, DECIMAL, TEXT, BOOLEAN, DATE, DATETIME, TIME} or operator.clause is None:
+    if kind not in _DUCKDB or operator.clause is None:
         return ALL
     if kind is TEXT:
         # an ENUM has an order of its own, a UUID or JSON is read as text, a column's collation may fold letters

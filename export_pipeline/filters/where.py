@@ -113,9 +113,12 @@ class Where(Filter):
         values = self.typed(schema, zone)
         kind = kind_of(column_type(schema, self.field))
         written: list[Scalar] = [kind.write(value) for value in values]
-        if self.row.takes == "two" and values[0] > values[1]:
-            low, high = map(shown, written)
-            raise ConfigError(f"{self.field} is never between {low} and {high}", cure="write the lower value first")
+        if self.row.takes == "two" and kind is not NOTHING and values[0] > values[1]:
+            if values[0] > kind.read(self.values[1], schema[self.field], zone, "up"):
+                low, high = map(shown, written)
+                raise ConfigError(f"{self.field} is never between {low} and {high}", cure="write the lower value first")
+            # no whole number lies between 0.2 and 0.7: from 1 and before 1
+            return Where(field=self.field, operator="within", value=[written[0]] * 2)
         value = written if self.row.takes in {"many", "two"} else written[0] if written else None
         return Where.model_validate({"field": self.field, "operator": self.operator, "value": value})
 

@@ -64,7 +64,7 @@ def parse_duration(text: str) -> timedelta:
         try:
             # not by a float, which keeps no microseconds of long lengths
             total += timedelta(microseconds=int(Fraction(number) * (_EXACT[unit] // timedelta(microseconds=1))))
-        except OverflowError:
+        except (OverflowError, ValueError):  # Python reads no number of thousands of digits
             raise ConfigError(f"{text!r} is too long: the longest is 999999999 days") from None
         position = found.end()
     return total

@@ -79,8 +79,8 @@ PERIODS: Mapping[str, tuple[str, int]] = {
 """The named periods: the calendar unit, and how many of it before the one that holds the logical time."""
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\s*(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-_STEP = re.compile(r"([+-])\s*(\d+)\s*([A-Za-z]+)", re.ASCII)
-_LAST = re.compile(r"(\d+)\s*([A-Za-z]+)", re.ASCII)
+_STEP = re.compile(r"([+-])\s*(\d{1,12})\s*([A-Za-z]+)", re.ASCII)
+_LAST = re.compile(r"(\d{1,12})\s*([A-Za-z]+)", re.ASCII)
 _CURE = "write a date (2026-03-01), a time (2026-03-01T06:00), a step back (-7d), now, or a named period (today)"
 
 
