@@ -18,8 +18,6 @@ class Measure(Options):
     short: ClassVar[str | None] = "field"
     fits: ClassVar[frozenset[Family]] = frozenset(Family)
     """Types it can be made of."""
-    streams: ClassVar[bool] = True
-    """Whether its memory stays the same however many rows a group has."""
 
     @abstractmethod
     def columns(self) -> set[str]:

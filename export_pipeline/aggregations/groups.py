@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import narwhals as nw
 import polars as pl
@@ -33,6 +33,8 @@ class TimeBucket(Options):
     A step is cut by the clock on the wall. An hour that happens twice stays two steps; a step whose first moment a
     clock change skips begins at the change. Dates stay dates; a date and time without a zone is read as UTC.
     """
+
+    also: ClassVar[Mapping[str, str]] = {"interval": "every"}
 
     field: str
     """Column of dates, or of dates with time."""
@@ -98,11 +100,6 @@ class Aggregate(Options):
         """The names of the key columns, in their order."""
         bucket = [] if self.time_bucket is None or self.time_bucket.label in self.group_by else [self.time_bucket.label]
         return [*bucket, *self.group_by]
-
-    @property
-    def streams(self) -> bool:
-        """Whether memory grows only with the number of groups; percentiles and counts of different values keep more."""
-        return all(measure.streams for measure in self.measures.values())
 
     def _columns_of_keys(self) -> dict[str, str]:
         """Return key -> column it is made of, for all keys but the step of time."""

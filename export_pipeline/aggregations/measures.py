@@ -52,7 +52,6 @@ class Distinct(OfColumn):
     tag: ClassVar[str] = "distinct"
     gives: ClassVar[pl.DataType | None] = pl.Int64()
     fits: ClassVar[frozenset[Family]] = FLAT
-    streams: ClassVar[bool] = False
     words: ClassVar[str] = "number of different values in"
 
     def expression(self, value: nw.Expr, kind: pl.DataType) -> nw.Expr:
@@ -139,7 +138,6 @@ class Median(_Scaled):
 
     tag: ClassVar[str] = "median"
     fits: ClassVar[frozenset[Family]] = SCALED
-    streams: ClassVar[bool] = False
     words: ClassVar[str] = "median of"
 
     def over(self, value: nw.Expr) -> nw.Expr:
@@ -153,7 +151,6 @@ class Percentile(_Scaled):
     tag: ClassVar[str] = "percentile"
     short: ClassVar[str | None] = None
     fits: ClassVar[frozenset[Family]] = SCALED
-    streams: ClassVar[bool] = False
 
     p: float = Field(ge=0, le=100, allow_inf_nan=False)
     """Share in percent: 50 is the median, 95 the value that 95 % of the values do not exceed."""

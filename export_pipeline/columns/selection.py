@@ -13,7 +13,10 @@ from export_pipeline.options import Options
 
 
 class Columns(Options):
-    """Which columns, under which names, in which order. All names are those before renaming; a list is `include`."""
+    """Which columns, under which names, in which order. All names are those before renaming; a list is `include`.
+
+    Of the columns that a pivot makes of values, those to be left out, renamed or moved may be missing in a run.
+    """
 
     short: ClassVar[str | None] = "include"
 
