@@ -1,1 +1,100 @@
-"""Exports of a data store, described once in YAML, run as Dagster jobs, delivered as verified files."""
+"""Exports of a data store, described once in YAML, run as Dagster jobs, delivered as verified files.
+
+>>> from export_pipeline import ExportConfig, FilesSource, status
+>>> ExportConfig(name="failed", source=FilesSource(files="commands.csv"), filter=status("failed")).name
+'failed'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from export_pipeline.aggregations import Aggregate
+    from export_pipeline.catalog import Catalog
+    from export_pipeline.columns import Columns, Pivot
+    from export_pipeline.config import ExportConfig, Output
+    from export_pipeline.destinations import Local, Receipt
+    from export_pipeline.errors import (
+        Cancelled,
+        ConfigError,
+        DeliveryError,
+        ExportError,
+        FormatError,
+        NotFoundError,
+        SourceError,
+        VerificationError,
+    )
+    from export_pipeline.filters import agent_ids, command_types, status, time_range, where
+    from export_pipeline.formats import Csv, Excel, Json, Parquet
+    from export_pipeline.home import Home
+    from export_pipeline.pipeline import Context, run
+    from export_pipeline.schedules import Schedule
+    from export_pipeline.sources import FilesSource, StoreSource
+
+_HOMES = {
+    "aggregations": ("Aggregate",),
+    "catalog": ("Catalog",),
+    "columns": ("Columns", "Pivot"),
+    "config": ("ExportConfig", "Output"),
+    "destinations": ("Local", "Receipt"),
+    "errors": (
+        "Cancelled",
+        "ConfigError",
+        "DeliveryError",
+        "ExportError",
+        "FormatError",
+        "NotFoundError",
+        "SourceError",
+        "VerificationError",
+    ),
+    "filters": ("agent_ids", "command_types", "status", "time_range", "where"),
+    "formats": ("Csv", "Excel", "Json", "Parquet"),
+    "home": ("Home",),
+    "pipeline": ("Context", "run"),
+    "schedules": ("Schedule",),
+    "sources": ("FilesSource", "StoreSource"),
+}
+"""Module -> what the package shows of it; loaded when it is used, so that the command starts fast."""
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Aggregate",
+    "Cancelled",
+    "Catalog",
+    "Columns",
+    "ConfigError",
+    "Context",
+    "Csv",
+    "DeliveryError",
+    "Excel",
+    "ExportConfig",
+    "ExportError",
+    "FilesSource",
+    "FormatError",
+    "Home",
+    "Json",
+    "Local",
+    "NotFoundError",
+    "Output",
+    "Parquet",
+    "Pivot",
+    "Receipt",
+    "Schedule",
+    "SourceError",
+    "StoreSource",
+    "VerificationError",
+    "agent_ids",
+    "command_types",
+    "run",
+    "status",
+    "time_range",
+    "where",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
