@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         SourceError,
         VerificationError,
     )
-    from export_pipeline.filters import agent_ids, command_types, status, time_range, where
+    from export_pipeline.filters.compose import agent_ids, command_types, status, time_range, where
     from export_pipeline.formats import Csv, Excel, Json, Parquet
     from export_pipeline.home import Home
     from export_pipeline.pipeline import Context, run

@@ -83,7 +83,7 @@ def lines(cases: Iterable[Case], samples: Iterable[Sample], rows: int) -> list[L
     listed = [case for case in cases if any(one.case == case.key for one in taken)]
 
     def median(case: Case, what: str) -> float:
-        return statistics.median(asdict(one)[what] for one in taken if one.case == case.key)
+        return float(statistics.median(asdict(one)[what] for one in taken if one.case == case.key))
 
     out = []
     for case in listed:
