@@ -9,7 +9,7 @@ every value is          the column becomes
 =====================  =====================================================================
 a whole number          integer (64 bit); decimal(38,0) beyond; text beyond 38 digits
 a number                float; text where a digit would be lost (more than 17, 2**53 + 1)
-true, false             boolean (any case; not yes, no, 0, 1)
+true, false             boolean (also True, TRUE; not yes, no, 0, 1)
 2026-03-01              date
 2026-03-01 10:00:00     datetime (``T`` or space, seconds optional, up to 9 decimals)
 ... with Z or offset    datetime with zone: the instant, in UTC
@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection
 
 import polars as pl
 
-from export_pipeline.sources.types import convert, from_text
+from export_pipeline.sources.types import by_arrow, convert, from_text
 
 _FRACTION = r"\.\d{7,}"
 _CLOCK = r"[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?"
@@ -48,11 +48,18 @@ def _no_number(text: pl.Series) -> pl.Series:
 
 
 def _boolean(text: pl.Series) -> pl.Series:
-    return text.str.to_lowercase().is_in(["true", "false"])
+    return text.is_in(["true", "false", "True", "False", "TRUE", "FALSE"])
 
 
 def _time(pattern: str, dtype: pl.DataType) -> Callable[[pl.Series], pl.Series]:
+    shortest = 10 if isinstance(dtype, pl.Date) else 16
+
     def fits(text: pl.Series) -> pl.Series:
+        exact = pl.Datetime("ns", dtype.time_zone) if isinstance(dtype, pl.Datetime) else dtype
+        if str(text[0])[4:5] == "-" and int(str(text.str.len_bytes().min())) >= shortest:
+            for kind in (dtype, exact):
+                if by_arrow(text, kind) is not None:
+                    return pl.repeat(True, len(text), eager=True)
         shape = text.str.contains(pattern) & ~text.str.starts_with("0000")
         if not shape.any():
             return shape
@@ -67,7 +74,7 @@ _CLASSES: dict[str, Callable[[pl.Series], pl.Series]] = {
     "boolean": _boolean,
     "date": _time(_DAY + "$", pl.Date()),
     "naive": _time(_DAY + _CLOCK + "$", pl.Datetime("us")),
-    "aware": _time(_DAY + _CLOCK + r"(?:Z|[+-]\d\d:?\d\d)$", pl.Datetime("us", "UTC")),
+    "aware": _time(_DAY + _CLOCK + r"(?:Z|[+-]\d\d(?::?\d\d)?)$", pl.Datetime("us", "UTC")),
     "no number": _no_number,
 }
 TIMES = ("date", "naive", "aware")
@@ -128,6 +135,11 @@ class Evidence:
             self._wide = self._wide or not found.is_between(pl.lit("1678"), pl.lit("2262")).all()
             if self._fine and self._wide:  # nanoseconds reach no further
                 self._text = True
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is text, whatever else comes."""
+        return self._text
 
     @property
     def dtype(self) -> pl.DataType:

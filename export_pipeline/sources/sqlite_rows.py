@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from export_pipeline.filters import Filter
 from export_pipeline.snapshots.arrow import arrow_schema
-from export_pipeline.sources.base import Opened, check_columns
+from export_pipeline.sources.base import BATCH, Opened, check_columns
 from export_pipeline.sources.evidence import TIMES, Evidence
 from export_pipeline.sources.sql import Condition, condition, quoted, select
 from export_pipeline.sources.sqlite_types import (
@@ -66,16 +66,24 @@ class SqliteRows(Opened):
         self._keyed = self._plain_table and not kinds[0][4] and "rowid" not in {column.lower() for column in columns}
         strict = bool(kinds) and bool(kinds[0][5])
         self._wished = {column: dtype_named(wish) for column, wish in request.types.items()}
-        self._readers = self._known(columns, strict=strict)
+        self._readers = self._known(columns, [str(row[1]) for row in info if row[5]], strict=strict)
         self.schema = pl.Schema({column: self._wished.get(column, how.dtype) for column, how in self._readers.items()})
 
-    def _known(self, columns: dict[str, str], *, strict: bool) -> dict[str, Reader]:
+    def _known(self, columns: dict[str, str], keys: list[str], *, strict: bool) -> dict[str, Reader]:
         """Return how each column is read; looked at once for one state of the file."""
         state = self._session.state()
-        key = (self._session.version, state, self._rows, self._query, repr(sorted(self._wished)), self.roles.time)
+        rowid = keys[0] if self._keyed and len(keys) == 1 and columns[keys[0]].upper() == "INTEGER" else None
+        key = (
+            self._session.version,
+            state,
+            self._rows,
+            self._query,
+            repr(sorted(self._wished.items())),
+            self.roles.time,
+        )
         if key not in _KNOWN:
             with self._session.errors(self.what):
-                found = self._look(columns, strict=strict)
+                found = self._look(columns, rowid, strict=strict)
             if time.time_ns() - max(state[1::2], default=0) < _SETTLED * 1e9:
                 return found
             while len(_KNOWN) >= _KEPT:
@@ -83,14 +91,18 @@ class SqliteRows(Opened):
             _KNOWN[key] = found
         return _KNOWN[key]
 
-    def _look(self, columns: dict[str, str], *, strict: bool) -> dict[str, Reader]:
-        """Find out what the values are: one pass for the declared types, another for what differs from them."""
+    def _look(self, columns: dict[str, str], key: str | None, *, strict: bool) -> dict[str, Reader]:
+        """Find out what the values are: one pass for the declared types, another for what differs from them.
+
+        `key` is the column that is another name of the row's number, which is always an integer.
+        """
         said: dict[str, Declared] = {}
         for name, kind in columns.items():
             found = declared(kind)
             said[name] = TIME if found.family == "text" and name == self.roles.time else found
         open_ = {name: how for name, how in said.items() if name not in self._wished and how.family != "text"}
-        checked = {name: how for name, how in open_.items() if how.stored}
+        checked = {name: how for name, how in open_.items() if how.stored and name != key}
+        open_ = {name: how for name, how in open_.items() if name != key}
         if checked and (strict or not self._odd(checked)):
             open_ = {name: how for name, how in open_.items() if name not in checked}
         readers = {name: plain_reader(how.dtype) for name, how in said.items()}
@@ -159,28 +171,40 @@ class SqliteRows(Opened):
         before = 0
         with self._session.errors(self.what), contextlib.closing(self._connection.cursor()) as cursor:
             cursor.execute(text, where.values if where else ())
-            while rows := cursor.fetchmany(_ROWS):
-                values = list(zip(*rows, strict=True))
-                made = [self._array(field, values[places[field.name]], before) for field in arrow]
+            while True:
+                parts: list[list[pa.Array]] = [[] for _ in wanted]
+                count = 0
+                while count < BATCH and (rows := cursor.fetchmany(_ROWS)):
+                    values = list(zip(*rows, strict=True))
+                    for part, name in zip(parts, wanted, strict=True):
+                        part.append(self._array(name, values[places[name]], before + count))
+                    count += len(rows)
+                if not count:
+                    return
+                made = [
+                    self._typed(pa.concat_arrays(part), field, before) for part, field in zip(parts, arrow, strict=True)
+                ]
                 yield (
-                    pa.RecordBatch.from_arrays(made, schema=arrow)
-                    if made
-                    else pa.RecordBatch.from_pylist([{}] * len(rows), schema=arrow)
+                    pa.RecordBatch.from_arrays(made, schema=arrow) if made else pa.RecordBatch.from_pylist([{}] * count)
                 )
-                before += len(rows)
+                before += count
 
-    def _array(self, field: pa.Field, values: Sequence[Any], before: int) -> pa.Array:
-        reader, dtype = self._readers[field.name], self.schema[field.name]
+    def _array(self, name: str, values: Sequence[Any], before: int) -> pa.Array:
+        """Return values as SQLite keeps them. Raises `SourceError` for one of another class than was found before."""
+        reader = self._readers[name]
         try:
-            made = reader.make(values)
+            return reader.make(values)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             kind = {pl.Int64(): int, pl.Float64(): (int, float), pl.Binary(): bytes}.get(reader.dtype, str)
             place, value = next((n, v) for n, v in enumerate(values) if v is not None and not isinstance(v, kind))  # type: ignore[arg-type]
-            raise unfit(self.what, field.name, before + place + 1, value, dtype) from None
-        if made.type == field.type:
-            return made
-        column = pl.Series(field.name, pl.from_arrow(made))
-        return convert(column, dtype, self.what, before).rechunk().to_arrow().cast(field.type)
+            raise unfit(self.what, name, before + place + 1, value, reader.dtype) from None
+
+    def _typed(self, values: pa.Array, field: pa.Field, before: int) -> pa.Array:
+        """Return values as the column's type."""
+        if values.type == field.type:
+            return values
+        column = pl.Series(field.name, pl.from_arrow(values))
+        return convert(column, self.schema[field.name], self.what, before).rechunk().to_arrow().cast(field.type)
 
     def _condition(self, filter: Filter | None) -> Condition | None:  # noqa: A002
         if self._ordered:  # the order of a query is kept only where nothing is put around it

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import polars as pl
+import pyarrow as pa
 from pydantic import AfterValidator
 
 from export_pipeline.errors import ConfigError, SourceError, did_you_mean
@@ -24,6 +25,7 @@ NAMES: dict[str, pl.DataType] = {
     "datetime with zone": pl.Datetime("us", "UTC"),
     "binary": pl.Binary(),
 }
+_HOURS = r"(T.*[+-]\d\d)$"
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _ZONED = re.compile(r"datetime with zone\(\s*(\S+)\s*\)")
 
@@ -64,6 +66,37 @@ def misfits(before: pl.Series, after: pl.Series) -> pl.Series:
     return after.is_null() & before.is_not_null()
 
 
+_WORDS = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "1": True, "0": False}
+_USUAL = {spelled: word == "true" for word in ("true", "false") for spelled in (word, word.title(), word.upper())}
+
+
+def by_arrow(text: pl.Series, dtype: pl.DataType) -> pl.Series | None:
+    """Return texts as dates or times where all of them are ISO 8601; Arrow reads them ten times as fast as Polars."""
+    match dtype:
+        case pl.Date():
+            arrow: pa.DataType = pa.date32()
+        case pl.Datetime() if dtype.time_zone in (None, "UTC"):
+            arrow = pa.timestamp(dtype.time_unit, dtype.time_zone)
+        case _:
+            return None
+    try:
+        return pl.Series(text.name, text.to_arrow().cast(arrow), dtype=dtype)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _usual(text: pl.Series, dtype: pl.DataType) -> pl.Series | None:
+    """Return texts as values of a type where all of them are written in the usual way, None elsewhere."""
+    match dtype:
+        case pl.Int64() | pl.Float64():
+            made: pl.Series | None = text.cast(dtype, strict=False)
+        case pl.Boolean():
+            made = text.replace_strict(_USUAL, default=None, return_dtype=pl.Boolean())
+        case _:
+            made = by_arrow(text, dtype)
+    return made if made is not None and made.null_count() == text.null_count() else None
+
+
 def _whole(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     return text.cast(dtype, strict=False)
 
@@ -77,8 +110,7 @@ def _decimal(text: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 
 def _boolean(text: pl.Series, _dtype: pl.DataType) -> pl.Series:
-    words = {"true": True, "false": False, "t": True, "f": False, "yes": True, "no": False, "1": True, "0": False}
-    return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean())
+    return text.str.to_lowercase().replace_strict(_WORDS, default=None, return_dtype=pl.Boolean())
 
 
 def _date(text: pl.Series, _dtype: pl.DataType) -> pl.Series:
@@ -94,15 +126,15 @@ def _datetime(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Read ISO 8601: ``T`` or a space between, seconds and their fraction if there are any, ``Z`` or an offset."""
     assert isinstance(dtype, pl.Datetime)  # noqa: S101
     iso = text.str.replace(" ", "T", literal=True)
-    short = iso.str.contains(r"T\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?$")
+    short = iso.str.contains(r"T\d\d:\d\d(?:Z|[+-]\d\d(?::?\d\d)?)?$")
     if short.any():
         iso = pl.select(pl.when(short).then(iso.str.replace(r"(T\d\d:\d\d)", "${1}:00")).otherwise(iso)).to_series()
-    aware = iso.str.contains(r"(?:Z|[+-]\d\d:?\d\d)$")
+    aware = iso.str.contains(r"T.*(?:Z|[+-]\d\d(?::?\d\d)?)$")
     unit = dtype.time_unit
     if dtype.time_zone is None:
         naive = pl.select(pl.when(~aware).then(iso)).to_series()
         return naive.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit=unit, strict=False).cast(dtype)
-    offset = iso.str.replace(r"Z$", "+0000").str.replace(r"([+-]\d\d):(\d\d)$", "$1$2")
+    offset = iso.str.replace(r"Z$", "+0000").str.replace(r"([+-]\d\d):(\d\d)$", "$1$2").str.replace(_HOURS, "${1}00")
     with_offset = pl.select(pl.when(aware).then(offset)).to_series()
     instants = with_offset.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit=unit, strict=False)
     found = instants.dt.convert_time_zone(dtype.time_zone)
@@ -144,12 +176,15 @@ def convert(values: pl.Series, dtype: pl.DataType, what: str, before: int = 0) -
     if values.dtype == dtype:
         return values
     if values.dtype == pl.String:
+        usual = _usual(values, dtype)
+        if usual is not None:
+            return usual
         after = from_text(values, dtype)
         lost = misfits(values, after) & (values.str.strip_chars() != "")
     else:
         try:
             after = values.cast(dtype, strict=False)
-            back = after.cast(plain(values.dtype), strict=False)
+            back = values if dtype == pl.String() else after.cast(plain(values.dtype), strict=False)
         except pl.exceptions.PolarsError as error:
             raise ConfigError(f"{what}: column {values.name!r} is {values.dtype} and cannot become {dtype}") from error
         lost = misfits(values, after) | (back.ne_missing(values) & values.is_not_null())

@@ -42,7 +42,9 @@ class ArrowRows(Opened):
         self._pins = tuple(Pin.of(path) for path in request.paths)
         self.version = format.digest(self._pins, request)
         self._own = [pl.DataFrame(pl.from_arrow(_open(pin.path).schema.empty_table())).schema for pin in self._pins]
-        found = united([(pin.path, schema) for pin, schema in zip(self._pins, self._own, strict=True)], self.what)
+        found = united(
+            [(pin.path, schema) for pin, schema in zip(self._pins, self._own, strict=True)], self.what, request.types
+        )
         check_columns(found, request.types, request.roles, self.what)
         wished = {name: dtype_named(wish) for name, wish in request.types.items()}
         self._found, self.schema = found, pl.Schema(found | wished)

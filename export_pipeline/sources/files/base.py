@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,10 +58,10 @@ def no_columns(what: str) -> SourceError:
     )
 
 
-def united(files: Sequence[tuple[Path, pl.Schema]], what: str) -> dict[str, pl.DataType]:
+def united(files: Sequence[tuple[Path, pl.Schema]], what: str, given: Collection[str] = ()) -> dict[str, pl.DataType]:
     """Return all columns, in the order in which they appear first; numbers of several widths have the widest.
 
-    Raises `SourceError` where a column has types that do not go together, or there is no column.
+    A column of several types whose type is `given` is text until it gets it. Raises `SourceError` where a column has types that do not go together, or there is no column.
     """
     found: dict[str, pl.DataType] = {}
     first: dict[str, Path] = {}
@@ -70,7 +70,7 @@ def united(files: Sequence[tuple[Path, pl.Schema]], what: str) -> dict[str, pl.D
             mine = plain(dtype)
             known = found.setdefault(name, mine)
             if known != mine:
-                wide = wider(known, mine)
+                wide = wider(known, mine) or (pl.String() if name in given else None)
                 if wide is None:
                     raise SourceError(
                         f"column {name!r} is {known} in {first[name]} and {mine} in {path}",

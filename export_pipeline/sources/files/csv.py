@@ -20,7 +20,7 @@ from export_pipeline.sources.files.rows import ColumnTexts, TextFormat
 from export_pipeline.sources.files.sniff import SAMPLE, Look, look
 from export_pipeline.sources.files.text import Encoding, open_text, unreadable
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 21
 _LARGEST_BLOCK = 1 << 28
 """Bytes of one row at most."""
 

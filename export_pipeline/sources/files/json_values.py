@@ -61,7 +61,7 @@ class JsonValues:
             self._inner = Evidence(TIMES if "text" in kinds else NUMBERS, blank=False)
         self._kinds |= kinds
         match sorted(self._kinds):
-            case ["text"]:
+            case ["text"] if not self._inner.settled:
                 self._inner.add(unquoted(values))
             case ["number"]:
                 self._inner.add(values)
@@ -96,12 +96,11 @@ def unquoted(values: pl.Series) -> pl.Series:
     quoted = values.str.starts_with('"')
     if not quoted.any():
         return values
-    inner = values.str.slice(1, values.str.len_chars() - 2)
     escaped = quoted & values.str.contains("\\", literal=True)
-    plain = pl.select(pl.when(quoted).then(inner).otherwise(values).alias(values.name)).to_series()
+    plain = values.str.strip_prefix('"').str.strip_suffix('"')  # other JSON neither begins nor ends with a quote
     if not escaped.any():
         return plain
-    decoded = pl.Series(values.name, [json.loads(value) for value in values.filter(escaped)], dtype=pl.String)
+    decoded = values.filter(escaped).str.json_decode(pl.String())
     return plain.scatter(escaped.arg_true(), decoded)
 
 

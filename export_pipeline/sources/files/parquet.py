@@ -44,7 +44,7 @@ class ParquetRows(Opened):
         self.what, self.roles = request.what, request.roles
         self._looks = tuple(_look(path) for path in request.paths)
         pins = tuple(pin for pin, _, _ in self._looks)
-        found = united([(pin.path, schema) for pin, _, schema in self._looks], self.what)
+        found = united([(pin.path, schema) for pin, _, schema in self._looks], self.what, request.types)
         check_columns(found, request.types, request.roles, self.what)
         self._found = pl.Schema(found)
         self._wished = {
