@@ -32,10 +32,11 @@ from typing import Any
 from export_pipeline.destinations import Local, Receipt, Request, Sending
 from export_pipeline.destinations.beneath import Unfinished
 from export_pipeline.errors import DeliveryBusyError, StorageError
-from export_pipeline.ledger import Ledger, State, owners
+from export_pipeline.ledger import Ledger, State, database, owners
 from export_pipeline.ledger.entries import Delivery
 from export_pipeline.manifest import Written
 
+assert database.VERSION  # loaded here, so that the forked processes need not
 RACERS = 4
 LINES = 640
 """Lines of the package that one delivery runs through, about."""

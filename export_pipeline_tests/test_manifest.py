@@ -9,9 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
 from export_pipeline.destinations import Local, Request, deliver_manifest
-from export_pipeline.errors import ConfigError, StorageError
+from export_pipeline.errors import StorageError
 from export_pipeline.ledger import Ledger
 from export_pipeline.manifest import Manifest, ManifestFile
 from export_pipeline.verification import Artifact, Loss
@@ -92,5 +93,5 @@ def test_by_default_a_folder_gets_only_the_files(tmp_path: Path, request_: Reque
 
 
 def test_its_name_is_checked_when_the_export_is_read() -> None:
-    with pytest.raises(ConfigError, match="may leave its folder"):
+    with pytest.raises(ValidationError, match="may leave its folder"):
         Local(manifest="../manifest.json")
