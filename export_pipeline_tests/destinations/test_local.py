@@ -390,16 +390,17 @@ def test_an_owner_that_sleeps_before_it_publishes_finds_itself_replaced(
 ) -> None:
     asleep, awake = threading.Event(), threading.Event()
     outcome: list[object] = []
-    fall_asleep = [True]
 
     def drowsy(method: str) -> Callable[..., object]:
         real = getattr(Unfinished, method)
 
         def call(*args: object) -> object:
-            if fall_asleep:
-                fall_asleep.clear()
+            if threading.current_thread() is thread:
                 asleep.set()
                 awake.wait(30)
+            else:  # the worst moment to wake up: the other has looked, and is about to publish
+                awake.set()
+                thread.join(30)
             return real(*args)
 
         return call
@@ -421,8 +422,6 @@ def test_an_owner_that_sleeps_before_it_publishes_finds_itself_replaced(
     assert asleep.wait(30)
     time.sleep(0.3)
     receipt = local.deliver(file, request_.replace(run_id="run-2"))
-    awake.set()
-    thread.join(30)
     assert isinstance(outcome[0], DeliveryBusyError)
     assert names(tmp_path / "out") == ["orders.csv"]
     assert (receipt.name, receipt.recovered) == ("orders.csv", False)
