@@ -1,0 +1,178 @@
+"""Rows of a frame as rows of a sheet: one Polars expression makes the XML of a whole row.
+
+A column has one usual form and some odd ones (a date before 1900, an integer of 16 digits, a text with an ampersand).
+What is odd is decided by the value alone, so that the same row has the same bytes wherever batches begin and end; but
+only where a batch has nulls or odd values does the expression look for them. Expressions are kept by that pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import polars as pl
+
+from export_pipeline.formats.excel.names import letters
+from export_pipeline.formats.excel.strings import SPECIAL, escaped, spaced
+from export_pipeline.formats.excel.values import DAY, DIGITS, EPOCH, WIDE_INTEGERS, NonFinite, outside, serial
+
+_NUMBER = ("><v>", "</v></c>")
+_BOOLEAN = (' t="b"><v>', "</v></c>")
+_ERROR = (' t="e"><v>', "</v></c>")
+_TEXT = (' t="inlineStr"><is><t>', "</t></is></c>")
+_SPACED = (' t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
+
+Form = tuple[str, str]
+Odd = tuple[pl.Expr, Form, pl.Expr]
+"""Condition, form, text."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of rendered rows and the style of its cells (0: none)."""
+
+    name: str
+    dtype: pl.DataType
+    style: int
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """How the cells of a column are written."""
+
+    form: Form
+    text: pl.Expr
+    odd: Sequence[Odd] = ()
+    is_odd: pl.Expr | None = None
+    """A quick way to see that there may be an odd value; else the conditions themselves."""
+
+
+class Rows:
+    """The XML of rows; `refs` writes the address of each cell (A2), which some readers need."""
+
+    def __init__(self, columns: Sequence[Column], *, non_finite: NonFinite = "empty", refs: bool = True) -> None:
+        self._columns, self._refs = columns, refs
+        self._cells = [_cell(pl.col(column.name), column.dtype, non_finite) for column in columns]
+        self._made: dict[tuple[bool, ...], pl.Expr] = {}
+        self._row = _unused("row", {column.name for column in columns})
+        self._tails = self._shared_tails()
+        self._flags = list(self._pattern())
+
+    def xml(self, frame: pl.DataFrame, first: int) -> memoryview:
+        """Return the XML of all rows of the frame; `first` is the row number of the first, counted from 1."""
+        flags = tuple(frame.select(self._flags).row(0))
+        expression = self._made.get(flags)
+        if expression is None:
+            expression = self._made[flags] = self._expression(flags)
+        if self._refs:
+            numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.String)
+            row = pl.col(self._row)
+            frame = frame.with_columns(numbers.alias(self._row)).with_columns(
+                pl.concat_str(row, pl.lit(tail)).alias(name) for tail, name in self._tails.items()
+            )
+        made = frame.select(expression.alias(self._row)).to_series().rechunk()
+        array = made.to_arrow(compat_level=pl.CompatLevel.oldest())  # one buffer of text and one of offsets
+        offsets = memoryview(array.buffers()[1]).cast("q")
+        return memoryview(array.buffers()[2])[offsets[array.offset] : offsets[array.offset + len(array)]]
+
+    def _pattern(self) -> Iterator[pl.Expr]:
+        """Yield for each column whether a frame has nulls and odd values in it."""
+        for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
+            yield pl.col(column.name).has_nulls().alias(f"null {n}")
+            if cell.odd:
+                found = cell.is_odd if cell.is_odd is not None else reduce(pl.Expr.or_, (odd[0] for odd in cell.odd))
+                yield found.any().fill_null(value=False).alias(f"odd {n}")
+
+    def _expression(self, flags: tuple[bool, ...]) -> pl.Expr:
+        """Return the expression of a row. Neighbouring literals are one: the fewer parts, the faster."""
+        given, row = iter(flags), pl.col(self._row)
+        parts, literal = ([pl.lit('<row r="'), row], '">') if self._refs else ([], "<row>")
+        for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
+            nulls, odd = next(given), bool(cell.odd) and next(given)
+            before, after = cell.form
+            style = f' s="{column.style}"' if column.style else ""
+            if nulls or odd:
+                made = self._whole(n, cell.form, style, cell.text)
+                for condition, form, text in reversed(cell.odd if odd else ()):
+                    made = pl.when(condition).then(self._whole(n, form, style, text)).otherwise(made)
+                parts += [pl.lit(literal), made.fill_null("" if self._refs else "<c></c>")]
+                literal = ""
+            elif self._refs:
+                tail = f'"{style}{before}'
+                parts += [pl.lit(f'{literal}<c r="{letters(n)}'), pl.col(self._tails[tail]), cell.text]
+                literal = after
+            else:
+                parts += [pl.lit(f"{literal}<c{style}{before}"), cell.text]
+                literal = after
+        return pl.concat_str(*parts, pl.lit(f"{literal}</row>"))
+
+    def _whole(self, n: int, form: Form, style: str, text: pl.Expr) -> pl.Expr:
+        """Return one cell as a text of its own; null where the value is null."""
+        before, after = form
+        if not self._refs:
+            return pl.concat_str(pl.lit(f"<c{style}{before}"), text, pl.lit(after))
+        opening = pl.lit(f'<c r="{letters(n)}')
+        return pl.concat_str(opening, pl.col(self._row), pl.lit(f'"{style}{before}'), text, pl.lit(after))
+
+    def _shared_tails(self) -> dict[str, str]:
+        """Return what follows the letters of an address, made once for all columns that share it -> its column."""
+        if not self._refs:
+            return {}
+        tails = dict.fromkeys(
+            f'"{f" s={chr(34)}{column.style}{chr(34)}" if column.style else ""}{cell.form[0]}'
+            for column, cell in zip(self._columns, self._cells, strict=True)
+        )
+        taken = {column.name for column in self._columns} | {self._row}
+        return {tail: _unused(f"tail {n}", taken) for n, tail in enumerate(tails)}
+
+
+def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Cell:
+    """Return how cells of this (rendered) type are written."""
+    text = column.cast(pl.String)
+    if dtype.is_integer():
+        wide = (column >= DIGITS) | (column <= -DIGITS) if dtype.is_signed_integer() else column >= DIGITS
+        return _Cell(_NUMBER, text, [(wide, _TEXT, text)] if dtype in WIDE_INTEGERS else [])
+    if dtype.is_float():
+        if non_finite == "error_value":
+            error = pl.when(column.is_nan()).then(pl.lit("#NUM!")).otherwise(pl.lit("#DIV/0!"))
+            return _Cell(_NUMBER, text, [(~column.is_finite(), _ERROR, error)])
+        return _Cell(_NUMBER, text, [(~column.is_finite(), _TEXT, text)])
+    if isinstance(dtype, pl.Decimal):
+        return _Cell(_NUMBER, text, [(_many_digits(text, dtype), _TEXT, text)], _large(column))
+    if isinstance(dtype, pl.Boolean):
+        return _Cell(_BOOLEAN, column.cast(pl.UInt8).cast(pl.String))
+    if isinstance(dtype, pl.Date):
+        days = (column.to_physical() + EPOCH).cast(pl.String)
+        return _Cell(_NUMBER, days, [(outside(column, dtype), _TEXT, column.dt.to_string("%Y-%m-%d"))])
+    if isinstance(dtype, pl.Datetime):
+        iso = column.dt.to_string("%Y-%m-%dT%H:%M:%S%.f")
+        return _Cell(_NUMBER, serial(column).cast(pl.String), [(outside(column, dtype), _TEXT, iso)])
+    if isinstance(dtype, pl.Duration):
+        return _Cell(_NUMBER, (column.to_physical() / DAY).cast(pl.String))
+    if isinstance(dtype, pl.Time):
+        return _Cell(_NUMBER, (column.to_physical() / (DAY * 1000)).cast(pl.String))
+    if isinstance(dtype, pl.Null):
+        return _Cell(_TEXT, text)
+    xml = escaped(text)
+    odd: list[Odd] = [(spaced(text), _SPACED, xml), (pl.lit(value=True), _TEXT, xml)]
+    return _Cell(_TEXT, text, odd, text.str.contains(SPECIAL))
+
+
+def _large(column: pl.Expr) -> pl.Expr:
+    """Return whether a decimal may have more than 15 digits."""
+    physical = column.to_physical()
+    return (physical >= DIGITS) | (physical <= -DIGITS)
+
+
+def _many_digits(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
+    """Return whether a decimal has more than 15 digits, not counting zeros at the end of its fraction."""
+    digits = text.str.strip_chars_end("0") if dtype.scale else text
+    return digits.str.replace_all("[-.]", "").str.strip_chars_start("0").str.len_bytes() > 15
+
+
+def _unused(name: str, taken: set[str] | Mapping[str, object]) -> str:
+    """Return a column name that is not taken."""
+    while name in taken:
+        name = f"_{name}"
+    return name

@@ -1,0 +1,129 @@
+"""The package around the sheets: which parts there are, how they hang together, whether each is well formed."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+from xml.etree import ElementTree as Tree
+
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
+_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
+
+# Formats that a file may name by a number only (ECMA-376, 18.8.30), as far as a code of ours can be one of them.
+_BUILT_IN = {
+    0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?",
+    13: "# ??/??", 14: "mm-dd-yy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM",
+    20: "h:mm", 21: "h:mm:ss", 22: "m/d/yy h:mm", 37: "#,##0_);(#,##0)", 38: "#,##0_);[Red](#,##0)",
+    39: "#,##0.00_);(#,##0.00)", 40: "#,##0.00_);[Red](#,##0.00)", 45: "mm:ss", 46: "[h]:mm:ss", 47: "mmss.0",
+    48: "##0.0E+0", 49: "@",
+}  # fmt: skip
+
+
+class Workbook:
+    """An open workbook. Every method raises ValueError (or what zipfile and the XML parser raise) for a broken file."""
+
+    def __init__(self, path: Path) -> None:
+        self._zip = zipfile.ZipFile(path)
+        self._formats: list[str] | None = None
+
+    def __enter__(self) -> Workbook:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._zip.close()
+
+    def check_parts(self) -> None:
+        """Refuse parts that are not well formed, not declared, or declared and not there. Sheets are read later."""
+        names = self._zip.namelist()
+        if len(names) != len(set(names)):
+            raise ValueError("a part is in the package twice")
+        types = self._tree("[Content_Types].xml")
+        declared = {part.attrib["PartName"].lstrip("/"): part.attrib["ContentType"] for part in types.iter(f"{_TYPES}Override")}
+        endings = {part.attrib["Extension"] for part in types.iter(f"{_TYPES}Default")}
+        for name in declared.keys() - set(names):
+            raise ValueError(f"the part {name} is missing")
+        for name in names:
+            if name not in declared and name != "[Content_Types].xml" and name.rpartition(".")[2] not in endings:
+                raise ValueError(f"the part {name} has no type")
+            if declared.get(name) != _SHEET:
+                self._tree(name)
+            if name.endswith(".rels"):
+                self._targets(name)
+
+    def sheets(self) -> Iterator[str]:
+        """Yield the part of each sheet, in the order of their tabs."""
+        targets = self._targets("xl/_rels/workbook.xml.rels")
+        found = self._tree("xl/workbook.xml").findall(f"{_MAIN}sheets/{_MAIN}sheet")
+        titles = [sheet.attrib["name"].casefold() for sheet in found]
+        if not found or len(titles) != len(set(titles)):
+            raise ValueError("there is no sheet, or two of one name")
+        for sheet in found:
+            yield targets[sheet.attrib[_ID]]
+
+    def open(self, part: str) -> IO[bytes]:
+        """Return a part's bytes as a stream, checked against their CRC at its end."""
+        return self._zip.open(part)
+
+    def number_format(self, style: int) -> str:
+        """Return the number format of cells with `s="style"`."""
+        if self._formats is None:
+            styles = self._tree("xl/styles.xml")
+            own = {int(f.attrib["numFmtId"]): f.attrib["formatCode"] for f in styles.iter(f"{_MAIN}numFmt")}
+            cells = styles.findall(f"{_MAIN}cellXfs/{_MAIN}xf")
+            known = _BUILT_IN | own
+            self._formats = [known.get(int(cell.attrib.get("numFmtId", 0)), "?") for cell in cells]
+        return self._formats[style]
+
+    def check_tables(self, sheet: str, rows: int, columns: int, headers: Sequence[str] | None) -> None:
+        """Refuse tables that do not span the sheet's rows, or whose columns are not its headers: Excel repairs those."""
+        folder, name = posixpath.split(sheet)
+        relations = f"{folder}/_rels/{name}.rels"
+        if relations not in self._zip.namelist():
+            return
+        for part in self._targets(relations).values():
+            table = self._tree(part)
+            if table.tag != f"{_MAIN}table":
+                continue
+            named = [_unescaped(c.attrib["name"]) for c in table.iter(f"{_MAIN}tableColumn")]
+            if named != headers:
+                raise ValueError(f"the columns of {part} are not the headers")
+            end = re.fullmatch(r"A1:([A-Z]+)(\d+)", table.attrib["ref"])
+            if end is None or _number(end[1]) != columns or int(end[2]) != max(rows, 1) + 1:
+                raise ValueError(f"{part} spans {table.attrib['ref']}, not the {rows:,} rows of its sheet")
+
+    def _tree(self, part: str) -> Tree.Element:
+        return Tree.fromstring(self._zip.read(part))  # noqa: S314: expat, without entities: the file is our own
+
+    def _targets(self, relations: str) -> dict[str, str]:
+        """Return id -> part of what a part refers to; ValueError where it is not there."""
+        folder = posixpath.dirname(posixpath.dirname(relations))
+        targets = {}
+        for relation in self._tree(relations).iter(_RELATION):
+            path = relation.attrib["Target"]
+            target = path.lstrip("/") if path.startswith("/") else posixpath.normpath(posixpath.join(folder, path))
+            if target not in self._zip.namelist():
+                raise ValueError(f"{relations} names a part that is not there: {target}")
+            targets[relation.attrib["Id"]] = target
+        return targets
+
+
+def _number(letters: str) -> int:
+    """Return the number of a column, counted from 1."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def _unescaped(text: str) -> str:
+    return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)

@@ -1,0 +1,91 @@
+"""A workbook, written as its rows arrive: sheet by sheet, in one pass, whatever their number."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Sequence
+from typing import Literal
+
+from export_pipeline.formats.excel.blocks import Block
+from export_pipeline.formats.excel.package import Package
+from export_pipeline.formats.excel.workbook import Look, Parts, sheet_part
+
+Widths = Literal["auto"] | float | dict[str, float]
+
+_FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml")
+"""Parts that do not depend on the rows. They come first: programs tell a file's type by its beginning."""
+_NARROWEST, _WIDEST = 6.0, 60.0
+
+
+def write(blocks: Generator[Block], package: Package, look: Look, names: Sequence[str], given: Widths) -> None:
+    """Write all blocks and close the package. Raises what the rows or the sink raise; nothing is left running then."""
+    try:
+        first = next(blocks, None)
+        longest = first.longest if first else [0] * len(names)
+        sheets = _Sheets(package, look, widths(names, longest, look, given))
+        for block in itertools.chain([first] if first else [], blocks):
+            sheets.add(block)
+        sheets.finish()
+    finally:
+        blocks.close()
+
+
+def widths(names: Sequence[str], longest: Sequence[int], look: Look, given: Widths) -> list[float]:
+    """Return the width of each column in characters: what is asked for, else what the header and the first rows need."""
+    made = []
+    for n, (name, code) in enumerate(zip(names, look.formats, strict=True)):
+        if isinstance(given, (int, float)):
+            made.append(float(given))
+            continue
+        if isinstance(given, dict) and name in given:
+            made.append(given[name])
+            continue
+        # A format shows about as many characters as its code has; the header's filter button needs room.
+        cells = len(code) if code else longest[n]
+        header = len(look.headers[n]) * 1.1 + (3 if look.autofilter else 0) if look.headers is not None else 0.0
+        made.append(round(min(max(cells + 2, header + 1, _NARROWEST), _WIDEST), 2))
+    return made
+
+
+class _Sheets:
+    """The sheets of a package, each begun when its first row arrives."""
+
+    def __init__(self, package: Package, look: Look, width: Sequence[float]) -> None:
+        self._package, self._look, self._widths = package, look, width
+        self._rows: list[int] = []
+        first = Parts(look, [0], width)
+        for name in _FIRST:
+            package.add(name, first[name])
+
+    def add(self, block: Block) -> None:
+        """Write the next block."""
+        self._begin(up_to=block.sheet + 1)
+        self._package.block(block.deflated, block.raw, block.crc)
+        self._rows[-1] += block.rows
+
+    def finish(self) -> None:
+        """Write what is left: the last piece, the end of the last sheet, all other parts, the directory."""
+        self._begin(up_to=1)
+        last = self._end()
+        sheets = {sheet_part(number) for number in range(1, len(self._rows) + 1)}
+        for name in last:
+            if name not in sheets and name not in _FIRST:
+                self._package.add(name, last[name])
+        self._package.close()
+
+    def _begin(self, up_to: int) -> None:
+        """Begin sheets until there are so many."""
+        while len(self._rows) < up_to:
+            if self._rows:
+                self._end()
+            self._rows.append(0)
+            number = len(self._rows)
+            self._package.begin(sheet_part(number))
+            self._package.put(Parts(self._look, self._rows, self._widths).beginning(number))
+
+    def _end(self) -> Parts:
+        """End the sheet that is open; return the workbook as it is now."""
+        parts = Parts(self._look, self._rows, self._widths)
+        self._package.put(parts.end(len(self._rows)))
+        self._package.end()
+        return parts
