@@ -80,7 +80,7 @@ def _float(value: Scalar, dtype: pl.DataType, _zone: ZoneInfo, _rounding: Roundi
         raise Unfit("is no number")
     if dtype == pl.Float32:
         try:
-            return float(struct.unpack("f", struct.pack("f", number))[0])
+            return float(struct.unpack("<f", struct.pack("<f", number))[0])
         except OverflowError:
             raise Unfit("is out of its range") from None
     return number

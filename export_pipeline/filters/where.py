@@ -180,7 +180,7 @@ class Where(Filter):
         """Return the comparison in English: ``duration_ms > 250``."""
         row, values = self.row, [shown(value) for value in self.values]
         words = row.single if row.single and len(values) == 1 else row.words
-        return words.replace("{field}", self.field, 1).replace("{value}", row.join.join(values), 1)
+        return words.format(field=self.field, value=row.join.join(values))
 
     def columns(self) -> set[str]:
         """Return the column."""
@@ -208,5 +208,5 @@ def _check_pattern(pattern: object) -> None:
     try:
         pl.select(pl.lit("").str.contains(pattern))
     except pl.exceptions.ComputeError as error:
-        why = re.search(r"error: (.*)", str(error)) or re.search(r"(Compiled.*)", str(error))
+        why = re.search(r"^error: (.*)$", str(error), re.MULTILINE) or re.search(r"(Compiled.*)", str(error))
         raise refuse(f"{pattern!r} is no pattern: {why[1] if why else error}") from None

@@ -132,7 +132,7 @@ def values_for(name: str, operator: str) -> Sequence[Any]:
     asked = [*column.asked, *(column.between if operator in ORDER else ())]
     if operator in {"between", "within"}:
         order = column.wanted if name != "nothing" else str
-        return [[low, high] for low in asked for high in asked if order(low) <= order(high)]
+        return [[low, high] for low in asked[:6] for high in asked[:6] if order(low) <= order(high)]
     if operator in {"in", "not_in", "iin", "inot_in"}:
         return [[asked[0]], asked[:2], asked[1:], asked[-1]]
     return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -59,12 +59,17 @@ def database() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def in_duckdb(table: pl.DataFrame, filter_: AnyFilter) -> set[int]:
+def stored(table: pl.DataFrame) -> duckdb.DuckDBPyConnection:
     connection = database()
     connection.register("given", table.to_arrow())
     texts = {"state": "state::VARCHAR::mood AS state", "clock": "clock::TIME AS clock"}
     kept = [texts.get(name, name) for name in table.columns]
     connection.execute(f"CREATE OR REPLACE TABLE t AS SELECT {', '.join(kept)} FROM given")
+    return connection
+
+
+def in_duckdb(table: pl.DataFrame, filter_: AnyFilter) -> set[int]:
+    connection = stored(table)
     text, values = compiled(filter_, table.schema, "duckdb")
     found = connection.execute(f"SELECT row FROM t WHERE {text}", values).fetchall()
     return {row for (row,) in found}
@@ -76,6 +81,26 @@ def test_duckdb_gives_at_least_the_rows_of_the_filter(case: Case) -> None:
     written, rows = case
     table = samples.frame(rows).select("row", *sorted(samples.columns_of(written)))
     assert in_duckdb(table, bound(written, table.schema)) >= expected(written, rows)
+
+
+def comparisons_of(name: str) -> Iterator[dict[str, Any]]:
+    """Yield every comparison of a column, and not of it."""
+    for operator in COLUMNS[name].operators:
+        for asked in samples.values_for(name, operator):
+            comparison = {"where": {"field": name, "operator": operator, "value": asked}}
+            yield comparison
+            yield {"not": comparison}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_duckdb_gives_at_least_the_rows_of_every_comparison(name: str) -> None:
+    rows = [dict.fromkeys(COLUMNS) | {name: value} for value in (*COLUMNS[name].values, None)]
+    table = samples.frame(rows).select("row", name)
+    connection = stored(table)
+    for written in comparisons_of(name):
+        text, values = compiled(bound(written, table.schema), table.schema, "duckdb")
+        found = {row for (row,) in connection.execute(f"SELECT row FROM t WHERE {text}", values).fetchall()}
+        assert found >= expected(written, rows), (written, text)
 
 
 EXACT = ["big", "small", "huge", "money", "text", "label", "state", "flag", "day", "naive", "zoned", "coarse"]
@@ -156,8 +181,8 @@ def test_sqlite_gives_at_least_the_rows_of_the_filter(case: Case, random: Any) -
     declared = ", ".join(f"{name} {random.choice(WAYS[name][0])}" for name in names)
     connection.execute(f"CREATE TABLE t ({declared})")
     for row in rows:
-        stored = [None if row[name] is None else WAYS[name][1](row[name], random.randrange(30)) for name in names]
-        connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", stored)
+        given_ = [None if row[name] is None else WAYS[name][1](row[name], random.randrange(30)) for name in names]
+        connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", given_)
     for name in {"text", "state"} & set(names):  # a numeric affinity makes 5 of the text 05: what is read is the truth
         for row, (text,) in zip(rows, connection.execute(f"SELECT CAST({name} AS TEXT) FROM t"), strict=True):
             row[name] = text
@@ -166,6 +191,26 @@ def test_sqlite_gives_at_least_the_rows_of_the_filter(case: Case, random: Any) -
     found = connection.execute(f"SELECT rowid - 1 FROM t WHERE {text}", values).fetchall()
     connection.close()
     assert {row for (row,) in found} >= expected(written, rows)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_sqlite_gives_at_least_the_rows_of_every_comparison(name: str) -> None:
+    """Every value in every way of storing it, against every value that may be asked for, and not of it."""
+    declared, store = WAYS[name]
+    schema = samples.frame([]).select(name).schema
+    pairs = [(value, store(value, form)) for value in COLUMNS[name].values for form in range(10)] + [(None, None)]
+    for kind in declared:
+        connection = sqlite3.connect(":memory:")
+        connection.execute(f"CREATE TABLE t ({name} {kind})")
+        connection.executemany("INSERT INTO t VALUES (?)", [(stored,) for _, stored in pairs])
+        rows = [{name: value} for value, _ in pairs]
+        if name in {"text", "state"}:
+            rows = [{name: text} for (text,) in connection.execute(f"SELECT CAST({name} AS TEXT) FROM t")]
+        for written in comparisons_of(name):
+            text, values = compiled(bound(written, schema), schema, "sqlite")
+            found = {row for (row,) in connection.execute(f"SELECT rowid - 1 FROM t WHERE {text}", values)}
+            assert found >= expected(written, rows), (kind, written, text)
+        connection.close()
 
 
 @settings(max_examples=100, deadline=None)
