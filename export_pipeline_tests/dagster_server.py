@@ -144,6 +144,12 @@ class Server:
         selector = {"pipelineName": job} | {k: v for k, v in self.selector(job).items() if k != "jobName"}
         return str(self.query(SCHEMA, selector=selector)["runConfigSchemaOrError"]["rootDefaultYaml"])
 
+    def worker(self, run_id: str) -> int:
+        """Return the id of the process that works on a run."""
+        found = [re.search(r"Started process for run \(pid: (\d+)\)", line) for line in self.told(run_id)]
+        (pid,) = (int(match[1]) for match in found if match)
+        return pid
+
     def terminate(self, run_id: str) -> str:
         """Ask a run to stop; return the type of the answer."""
         text = "mutation($id: String!) { terminateRun(runId: $id) { __typename } }"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -34,4 +35,6 @@ def explained(context: dg.OpExecutionContext, retry: Retry | None = None) -> Ite
             raise failure(error) from error
         wait = retry.wait(again)
         context.log.warning(f"{error}\nRetry {again} of {retry.attempts} in {wait:g} s.")
-        raise dg.RetryRequested(max_retries=retry.attempts, seconds_to_wait=wait) from error
+        # Waited for here: while Dagster itself waits, it does not hear that the run is cancelled.
+        time.sleep(wait)
+        raise dg.RetryRequested(max_retries=retry.attempts) from error

@@ -29,15 +29,15 @@ RESULTS: Mapping[str, type[Options]] = {plans.PLAN: Plan} | {stage.name: stage.r
 
 def _plan(op: dg.OpExecutionContext, _inputs: Mapping[str, Any]) -> Iterator[dg.Output[Plan]]:
     """Decide everything, or take over what the run that is re-executed had decided."""
-    with explained(op):
-        made = plans.inherited(op.instance, op.run)
-        if made is not None:
-            op.log.info(f"This run repeats the plan of run {made.run_id}, whatever its file says now.")
-        else:
-            with working(op) as inside:
-                made = pipeline.plan(inside, _config(op.op_config), logical_time(op.run))
-        tags = labels.own_tags(made.config.tags)
-    tags |= {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
+    made = plans.inherited(op.instance, op.run)
+    if made is not None:
+        op.log.info(f"This run repeats the plan of run {made.run_id}, whatever its file says now.")
+    else:
+        with explained(op):
+            config, moment = _config(op.op_config), logical_time(op.run)
+        with explained(op), working(op) as inside, explained(op, config.retry):
+            made = pipeline.plan(inside, config, moment)
+    tags = made.config.tags | {labels.EXPORT: made.export, labels.LOGICAL_TIME: times.format_instant(made.logical_time)}
     op.instance.add_run_tags(op.run_id, tags)
     op.log.info(f"{made.export}: {made.sentence or metadata.EVERY_ROW}")
     yield dg.Output(made, metadata=metadata.planned(made))
@@ -47,13 +47,16 @@ def _config(launched: Mapping[str, Any]) -> ExportConfig:
     """Return the export that the launch resolved to; raises what is wrong with it."""
     if problem := launched.get("problem"):
         raise ConfigError(problem, cure=launched.get("cure"))
-    return parse(ExportConfig, launched["export"])
+    config = parse(ExportConfig, launched["export"])
+    labels.own_tags(config.tags)
+    return config
 
 
 def _stage(stage: Stage) -> Compute:
     def compute(op: dg.OpExecutionContext, inputs: Mapping[str, Any]) -> Iterator[Any]:
         plan: Plan = inputs[plans.PLAN]
-        with explained(op, plan.config.retry if stage.retries else None), working(op) as inside:
+        retry = plan.config.retry if stage.retries else None
+        with explained(op), working(op) as inside, explained(op, retry):
             result = stage(inside, inputs)
         shown = metadata.SHOWN[stage.name](result, plan)
         if stage.name != LAST:

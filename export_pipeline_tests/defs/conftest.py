@@ -30,5 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         folder / "home",
         {"failed-commands": FAILED, "broken": BROKEN, "deep": deep(6), "big": BIG, "blocked": BLOCKED},
     )
+    made.stores.write_text(
+        "stores:\n  locked:\n    duckdb:\n      path: locked.duckdb\n      datasets: {rows: {table: rows}}\n"
+    )
     with dagster_server(made.root, folder / "dagster") as running:
         yield running

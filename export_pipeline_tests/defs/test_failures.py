@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -30,14 +32,18 @@ def events(result: dg.ExecuteInProcessResult, kind: dg.DagsterEventType) -> list
 
 
 def test_what_may_pass_is_tried_again_with_waits_that_grow_to_a_limit() -> None:
+    at: list[float] = []
+
     def fail(attempt: int) -> None:
+        at.append(time.monotonic())
         if attempt < 4:
             raise SourceUnavailableError("locked")
 
     result = run(fail, QUICK)
     assert result.success
-    waits = [event.step_retry_data.seconds_to_wait for event in events(result, dg.DagsterEventType.STEP_UP_FOR_RETRY)]
-    assert waits == [0.1, 0.2, 0.25, 0.25]
+    assert len(events(result, dg.DagsterEventType.STEP_UP_FOR_RETRY)) == 4
+    assert [QUICK.wait(again) for again in range(1, 5)] == [0.1, 0.2, 0.25, 0.25]
+    assert all(later - sooner >= QUICK.wait(n + 1) for n, (sooner, later) in enumerate(itertools.pairwise(at)))
 
 
 def test_after_the_last_attempt_the_error_itself_is_shown() -> None:
