@@ -2,51 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from export_pipeline.errors import ConfigError, DeliveryBusyError, StorageError, UnknownDeliveryError
-from export_pipeline.ledger import Claim, Delivery, Entry, Ledger, State
-from export_pipeline.ledger.owners import machine, new_owner, surely_dead
-from export_pipeline_tests.servers import Postgres, postgres
-
-__all__ = ["postgres"]
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ORDERS = Delivery("orders", NOON, "csv", "local:/srv/reports", "c0ffee")
-SHORT = timedelta(seconds=0.3)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.fresh()
-
-
-@pytest.fixture
-def ledger(url: str) -> Ledger:
-    return Ledger(url)
-
-
-def claimed(ledger: Ledger, delivery: Delivery = ORDERS, run: str = "run-1", **options: object) -> Claim:
-    claim = ledger.claim(delivery, run, **options)  # type: ignore[arg-type]
-    assert isinstance(claim, Claim)
-    return claim
+from export_pipeline.ledger import Delivery, Entry, Ledger, State
+from export_pipeline_tests.ledgers import NOON, ORDERS, claimed
 
 
 def test_a_delivery_is_made_once(ledger: Ledger) -> None:
@@ -150,110 +116,6 @@ def test_redelivery_of_what_never_arrived_is_its_first_attempt(ledger: Ledger) -
     assert len(ledger.attempts(ORDERS)) == 1
 
 
-def test_a_lease_that_is_over_is_taken_over_and_the_old_owner_is_told(ledger: Ledger) -> None:
-    asleep = claimed(ledger, lease=SHORT)  # never entered: no sign of life
-    asleep.reserve({"name": "orders.csv"})
-    with pytest.raises(DeliveryBusyError):
-        ledger.claim(ORDERS, "run-2")
-    time.sleep(SHORT.total_seconds() * 1.5)
-    with claimed(ledger, run="run-2") as claim:
-        assert claim.entry.reserved == {"name": "orders.csv"}
-        late: list[Callable[[], None]] = [
-            asleep.renew,
-            lambda: asleep.reserve({}),
-            lambda: asleep.verified({}),
-            lambda: asleep.failed(""),
-        ]
-        for word in late:
-            with pytest.raises(DeliveryBusyError, match="taken over"):
-                word()
-        assert asleep.lost
-        claim.verified({"by": "run-2"})
-    (entry,) = ledger.attempts(ORDERS)
-    assert entry.receipt == {"by": "run-2"}
-
-
-def test_signs_of_life_keep_a_lease(ledger: Ledger) -> None:
-    with claimed(ledger, lease=SHORT) as claim:
-        end = time.monotonic() + SHORT.total_seconds() * 3
-        while time.monotonic() < end:
-            with pytest.raises(DeliveryBusyError):
-                ledger.claim(ORDERS, "run-2")
-            time.sleep(0.05)
-        claim.verified({})
-
-
-def _claim_and_die(url: str) -> None:
-    claimed(Ledger(url)).reserve({"name": "orders.csv"})
-    os._exit(9)
-
-
-@pytest.mark.skipif(machine() == "-", reason="this system does not tell which process is dead")
-def test_a_dead_process_is_taken_over_at_once(url: str) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=_claim_and_die, args=(url,))
-    process.start()
-    process.join(30)
-    with claimed(Ledger(url), run="run-2") as claim:
-        assert claim.entry.reserved == {"name": "orders.csv"}
-        assert claim.entry.claims == 2
-
-
-@pytest.mark.skipif(machine() == "-", reason="this system does not tell which process is dead")
-def test_only_a_process_of_this_machine_that_is_gone_is_surely_dead() -> None:
-    here, pid, since, token, run = new_owner("run:1").split(":", 4)
-    assert run == "run:1"
-    assert not surely_dead(":".join([here, pid, since, token, run]))
-    assert surely_dead(":".join([here, pid, "1", token, run]))  # the same id, but started at another time
-    assert surely_dead(":".join([here, "4194304", since, token, run]))
-    assert not surely_dead(":".join(["0123456789ab", "4194304", since, token, run]))
-    assert not surely_dead(":".join(["-", "4194304", since, token, run]))
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    try:
-        while True:  # it has ended, and nobody has asked how
-            try:
-                os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-                break
-            except InterruptedError:
-                continue
-        assert surely_dead(":".join([here, str(child.pid), since, token, run]))
-    finally:
-        child.wait()
-
-
-def test_of_many_threads_one_wins(ledger: Ledger) -> None:
-    start = threading.Barrier(8)
-
-    def race(number: int) -> bool:
-        start.wait()
-        try:
-            return isinstance(ledger.claim(ORDERS, f"run-{number}"), Claim)
-        except DeliveryBusyError:
-            return False
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(race, range(8))) == 1
-
-
-def _race_from_nothing(url: str, run: str, at: float) -> str:
-    time.sleep(max(0, at - time.time()))
-    try:
-        claim = Ledger(url).claim(ORDERS, run)
-    except DeliveryBusyError:
-        return "busy"
-    assert isinstance(claim, Claim)
-    claim.__enter__()  # held until this process ends
-    return "won"
-
-
-def test_many_processes_make_the_tables_and_one_wins(url: str) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["export_pipeline.ledger.database", __name__])
-    with ProcessPoolExecutor(4, context) as pool:
-        at = time.time() + 1.5
-        outcomes = [pool.submit(_race_from_nothing, url, f"run-{n}", at) for n in range(4)]
-        assert sorted(outcome.result(60) for outcome in outcomes) == ["busy", "busy", "busy", "won"]
-
-
 def test_history_is_found_by_what_is_asked_for(ledger: Ledger) -> None:
     refunds = Delivery("refunds", NOON, "json", "local:/srv/reports", "c0ffee")
     for delivery, run in ((ORDERS, "run-1"), (refunds, "run-2")):
@@ -284,15 +146,15 @@ def test_texts_and_numbers_come_back_as_they_were(ledger: Ledger) -> None:
     )
 
 
-def test_a_newer_ledger_is_left_alone(url: str) -> None:
+def test_a_newer_ledger_is_left_alone(ledger_url: str) -> None:
     import sqlalchemy as sa
 
-    database = Ledger(url).database
+    database = Ledger(ledger_url).database
     from export_pipeline.ledger.database import ledger_version
 
     database.change(sa.update(ledger_version).values(version=99))
     with pytest.raises(ConfigError, match="version 99"):
-        Ledger(url).entries()
+        Ledger(ledger_url).entries()
 
 
 def test_a_locked_ledger_is_worth_another_try(tmp_path: Path) -> None:
@@ -337,34 +199,3 @@ def test_what_is_no_ledger_is_said(
     with pytest.raises(error, match=said) as raised:
         Ledger(url(tmp_path)).entries()
     assert "secret" not in str(raised.value)
-
-
-def contest(url: str, folder: Path, mode: str, kills: int, *more: str) -> dict[str, int]:
-    """Let processes race and die; return the figures."""
-    command = [sys.executable, "-W", "error", "-m", "export_pipeline_tests.racers", "--url", url, "--mode", mode]
-    command += ["--folder", str(folder), "--kills", str(kills), *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.stdout, done.stderr
-    figures: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    assert "wrong" not in figures, f"{figures}\n{done.stderr}"
-    assert figures["kills"] >= kills
-    return figures
-
-
-def test_never_two_never_none(tmp_path: Path) -> None:
-    contest(f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path, "version", 12)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["overwrite", "version", "fail"])
-def test_never_two_never_none_after_200_kills(url: str, tmp_path: Path, mode: str) -> None:
-    figures = contest(url, tmp_path, mode, 200)
-    assert figures["between publishing and receipt"] >= 10
-    assert figures["recovered"] >= 10
-    assert figures["pauses"] >= 1
-
-
-@pytest.mark.slow
-def test_the_race_catches_a_destination_that_forgets(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="the folder has"):
-        contest(f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path, "version", 100, "--forgetful")

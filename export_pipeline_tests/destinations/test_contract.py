@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,9 @@ from pydantic import TypeAdapter
 
 from export_pipeline.destinations import AnyDestination, Destination, Local, Receipt, Request
 from export_pipeline.errors import Cancelled, DeliveryBusyError, VerificationError
-from export_pipeline.ledger import Claim, Ledger, State
-from export_pipeline.manifest import Written
+from export_pipeline.ledger import Claim, State
 from export_pipeline.options import members_of
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+from export_pipeline_tests.destinations.local_files import NOON, staged
 
 
 @dataclass(frozen=True)
@@ -53,18 +51,6 @@ PLACES: dict[str, Callable[[Path], Place]] = {
 @pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return PLACES[request.param](tmp_path)
-
-
-@pytest.fixture
-def request_(tmp_path: Path) -> Request:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    return Request("orders", "run-1", NOON, "csv", "c0ffee", ledger, tmp_path / "out")
-
-
-def staged(folder: Path, data: bytes, name: str = "orders.csv") -> Written:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "staged").write_bytes(data)
-    return Written(folder / "staged", name, len(data), hashlib.sha256(data).hexdigest())
 
 
 def test_every_destination_is_tested() -> None:

@@ -1,0 +1,27 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export_pipeline.ledger import Ledger
+from export_pipeline_tests.servers import postgres
+
+__all__ = ["postgres"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty ledger, once in each database that can hold one."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    url: str = request.getfixturevalue("postgres").fresh()
+    return url
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Ledger:
+    """An empty ledger, once in each database that can hold one."""
+    return Ledger(ledger_url)
