@@ -56,7 +56,7 @@ def _time(pattern: str, dtype: pl.DataType) -> Callable[[pl.Series], pl.Series]:
 
     def fits(text: pl.Series) -> pl.Series:
         exact = pl.Datetime("ns", dtype.time_zone) if isinstance(dtype, pl.Datetime) else dtype
-        if str(text[0])[4:5] == "-" and int(str(text.str.len_bytes().min())) >= shortest:
+        if str(text[0])[4:5] == "-" and str(text.min()) >= "0001" and int(str(text.str.len_bytes().min())) >= shortest:
             for kind in (dtype, exact):
                 if by_arrow(text, kind) is not None:
                     return pl.repeat(True, len(text), eager=True)
@@ -104,7 +104,7 @@ class Evidence:
         if self._text:
             return
         rest = text.filter(text.is_not_null() & (text != "")) if self._blank else text.drop_nulls()
-        for name in [*self._seen, *(name for name in self._classes if name not in self._seen)]:
+        for name in self._order():
             if rest.is_empty():
                 return
             fits = _CLASSES[name](rest)
@@ -116,6 +116,11 @@ class Evidence:
             if len({_SAME.get(seen, seen) for seen in self._seen}) > 1:
                 break
         self._text = self._text or not rest.is_empty() or len({_SAME.get(s, s) for s in self._seen}) > 1
+
+    def _order(self) -> list[str]:
+        """Return the classes to look for: those seen before first, but whole numbers always before the others."""
+        likely = [*(["integer"] if "float" in self._seen else []), *self._seen, *self._classes]
+        return list(dict.fromkeys(likely))
 
     def read(self, text: pl.Series, dtype: pl.DataType, what: str, before: int) -> pl.Series:
         """Return texts of the column as a type. Raises `SourceError` that names the row of one that does not fit."""

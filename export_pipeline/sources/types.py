@@ -125,7 +125,7 @@ def _time(text: pl.Series, _dtype: pl.DataType) -> pl.Series:
 def _datetime(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Read ISO 8601: ``T`` or a space between, seconds and their fraction if there are any, ``Z`` or an offset."""
     assert isinstance(dtype, pl.Datetime)  # noqa: S101
-    iso = text.str.replace(" ", "T", literal=True)
+    iso = text.str.replace(" ", "T", literal=True).str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})$", "${1}T00:00:00")
     short = iso.str.contains(r"T\d\d:\d\d(?:Z|[+-]\d\d(?::?\d\d)?)?$")
     if short.any():
         iso = pl.select(pl.when(short).then(iso.str.replace(r"(T\d\d:\d\d)", "${1}:00")).otherwise(iso)).to_series()

@@ -30,7 +30,7 @@ def read(opened: Opened, columns: list[str] | None = None, only: Filter | None =
     batches = list(opened.batches(columns, only))
     for batch in batches:
         assert batch.schema.equals(arrow_schema(wanted)), (batch.schema, arrow_schema(wanted))
-    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches, arrow_schema(wanted)))).cast(dict(wanted))
+    return pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches, arrow_schema(wanted)))).cast(wanted)
 
 
 @every

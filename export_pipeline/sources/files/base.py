@@ -61,7 +61,8 @@ def no_columns(what: str) -> SourceError:
 def united(files: Sequence[tuple[Path, pl.Schema]], what: str, given: Collection[str] = ()) -> dict[str, pl.DataType]:
     """Return all columns, in the order in which they appear first; numbers of several widths have the widest.
 
-    A column of several types whose type is `given` is text until it gets it. Raises `SourceError` where a column has types that do not go together, or there is no column.
+    A column of several types whose type is `given` is text until it gets that one. Raises `SourceError` where a column
+    has types that do not go together, or there is no column.
     """
     found: dict[str, pl.DataType] = {}
     first: dict[str, Path] = {}

@@ -104,6 +104,7 @@ class CsvFile(TextFormat):
             stream,
             read_options=csv.ReadOptions(
                 column_names=list(seen.names),
+                skip_rows=seen.blank,
                 skip_rows_after_names=int(self.header),
                 block_size=block,
                 use_threads=threads,

@@ -21,6 +21,8 @@ class Look(NamedTuple):
     """The columns; none where the file is empty."""
     rows: bool
     """Whether there is any row."""
+    blank: int
+    """Blank lines before the first one that is not."""
 
 
 def look(sample: str, *, whole: bool, delimiter: str | None, quote: str, header: bool) -> Look:
@@ -28,9 +30,10 @@ def look(sample: str, *, whole: bool, delimiter: str | None, quote: str, header:
     chosen = delimiter or max(DELIMITERS, key=lambda sign: _fit(_records(sample, sign, quote, whole=whole)))
     records = _records(sample, chosen, quote, whole=whole)
     if not records:
-        return Look(chosen, (), rows=False)
+        return Look(chosen, (), rows=False, blank=0)
     names = _unique(records[0]) if header else tuple(f"column_{n}" for n in range(1, len(records[0]) + 1))
-    return Look(chosen, names, rows=not header or len(records) > 1 or not whole)
+    blank = len(sample[: len(sample) - len(sample.lstrip("\r\n"))].splitlines())
+    return Look(chosen, names, rows=not header or len(records) > 1 or not whole, blank=blank)
 
 
 def _records(sample: str, delimiter: str, quote: str, *, whole: bool) -> list[list[str]]:
