@@ -44,7 +44,7 @@ def dtype_of(text: str) -> pl.DataType:
     """Return the type that `text_of` wrote; ValueError for any other text."""
     try:
         return _instance(_build(ast.parse(text, mode="eval").body))
-    except (KeyError, SyntaxError, TypeError) as error:
+    except (KeyError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(f"no column type: {text!r}") from error
 
 

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.csv import Csv
+from export_pipeline.formats.excel import Excel
 from export_pipeline.formats.json import Json
 from export_pipeline.formats.parquet import Parquet
 from export_pipeline.options import OneOf
 
-AnyFormat = Annotated[Csv | Json | Parquet, OneOf("format")]
+AnyFormat = Annotated[Csv | Json | Parquet | Excel, OneOf("format")]
 """`csv`, `json`, `parquet`, `excel`, or with options: `{csv: {delimiter: ";"}}`."""
 
-__all__ = ["About", "AnyFormat", "Csv", "Format", "Json", "Parquet"]
+__all__ = ["About", "AnyFormat", "Csv", "Excel", "Format", "Json", "Parquet"]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, ClassVar, Literal, cast
+from typing import IO, BinaryIO, ClassVar, Literal, cast
 
 import polars as pl
 
-from export_pipeline.compression import Stage
+from export_pipeline.compression import Stage, Uncompressed
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, TextFormat
-from export_pipeline.formats.readers import arrow_type, frame_of, growing
+from export_pipeline.formats.json_readers import LongLineError, Unframed, is_plain, lines, plain_lines
 from export_pipeline.formats.texts import (
     finite,
     held,
@@ -28,7 +27,6 @@ from export_pipeline.verification import Loss
 
 _FRAMES = {"records": (b'{"records":[\n', b"\n]}\n"), "array": (b"[\n", b"\n]\n")}
 """Bytes before the first and after the last record of a document."""
-_LATE = (pl.Date, pl.Time)
 _EXACT_DIGITS = 15
 """A JSON number is a double for most readers, which keeps 15 digits of every decimal."""
 
@@ -112,36 +110,23 @@ class Json(TextFormat):
         sink.write(foot)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """Read with Arrow's strict streaming JSON parser, after taking a document's frame and commas away."""
-        with self._lines(path) as file:
-            empty = not file.read(1)
-        if not empty:
-            for batch in growing(lambda block: self._batches(path, schema, block)):
-                yield frame_of(batch, schema)
-
-    def _batches(self, path: Path, schema: pl.Schema, block: int) -> Iterator[Any]:
-        import pyarrow as pa
-        import pyarrow.json as arrow
-
-        # Arrow's JSON parser takes instants, but no dates and times, from texts: those are cast afterwards.
-        texts = {name: pl.String() if isinstance(dtype, _LATE) else dtype for name, dtype in schema.items()}
-        with (
-            self._lines(path) as file,
-            arrow.open_json(
-                file,
-                read_options=arrow.ReadOptions(block_size=block),
-                parse_options=arrow.ParseOptions(
-                    explicit_schema=pa.schema([(name, arrow_type(dtype)) for name, dtype in texts.items()]),
-                    unexpected_field_behavior="error",
-                ),
-            ) as batches,
-        ):
-            yield from batches
+        """Read with DuckDB where it can, with Arrow else, after taking a document's frame and commas away."""
+        done = 0
+        if self.layout == "lines" and isinstance(self.compression, Uncompressed) and is_plain(schema):
+            try:
+                for frame in plain_lines(path, schema):
+                    done += frame.height
+                    yield frame
+            except LongLineError:
+                pass  # Arrow goes on from there
+            else:
+                return
+        yield from lines(lambda: self._lines(path), schema, skip=done)
 
     def _lines(self, path: Path) -> IO[bytes]:
         """Open the file as one record per line."""
         file = self.compression.decompressing(path)
-        return file if self.layout == "lines" else io.BufferedReader(_Unframed(file, *_FRAMES[self.layout]), 1 << 20)
+        return file if self.layout == "lines" else cast("IO[bytes]", Unframed(file, *_FRAMES[self.layout]))
 
     def _written(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         """Return how a column is spelled where Polars' sink would spell it differently."""
@@ -164,46 +149,3 @@ class _Commas(Stage):
             self.target.write(b",\n")
         self.pending = data[-1:] == b"\n"
         self.target.write((data[:-1] if self.pending else data).replace(b"\n", b",\n"))
-
-
-class _Unframed(io.RawIOBase):
-    """The records of a document as lines; ValueError where frame or commas are not as they must be."""
-
-    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
-        super().__init__()
-        self._file, self._foot = file, foot
-        self._held, self._ready, self._ended = b"", memoryview(b""), False
-        if file.read(len(head)) != head:
-            raise ValueError(f"the document does not begin with {head!r}")
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready and not self._ended:
-            self._ready = memoryview(self._more())
-        taken = self._ready[: len(buffer)]
-        self._ready = self._ready[len(taken) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-    def _more(self) -> bytes:
-        """Return some more lines; what may be the foot of the document is held back."""
-        data = self._file.read(1 << 20)
-        if not data:
-            self._ended = True
-            if self._held != self._foot:
-                raise ValueError(f"the document does not end with {self._foot!r}")
-            return b""
-        data = self._held + data
-        cut = max(0, len(data) - len(self._foot))
-        if cut and data[cut - 1 : cut] == b",":  # its line end comes next
-            cut -= 1
-        body, self._held = data[:cut], data[cut:]
-        if body.count(b"\n") != body.count(b",\n"):
-            raise ValueError("there is no comma between two records")
-        return body.replace(b",\n", b"\n")

@@ -28,11 +28,10 @@ def arrow_type(dtype: pl.DataType) -> Any:
     return pl.Series([], dtype=dtype).to_arrow().type
 
 
-def growing(batches: Callable[[int], Iterator[Any]]) -> Iterator[Any]:
-    """Yield record batches; where a row does not fit a block, go on from there with larger ones."""
+def growing(batches: Callable[[int], Iterator[Any]], done: int = 0) -> Iterator[Any]:
+    """Yield record batches after the first `done` rows; where a row does not fit a block, go on with larger ones."""
     import pyarrow as pa
 
-    done = 0
     for block in BLOCKS:
         skip = done
         try:

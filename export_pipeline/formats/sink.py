@@ -20,6 +20,8 @@ _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 class Sink:
     """A writable binary file-like: a hidden temporary file that takes its name when everything went well.
 
+    It is not forced to the disk here: what is delivered is compared with its digest first, and forced there.
+
     Use it as a context manager; on an exception nothing stays. `write` takes all of its bytes and returns their number:
     Polars resends or corrupts after any other number. It is called from Polars' threads, one call at a time.
     """
@@ -47,13 +49,10 @@ class Sink:
         if file is None:
             return
         try:
-            with _refusals(self.path), file:
+            with _refusals(self.path):
+                file.close()
                 if error is None:
-                    os.fsync(file.fileno())
-            if error is None:
-                with _refusals(self.path):
                     self._part.replace(self.path)
-                    _fsync_folder(self.path.parent)
         finally:
             self._part.unlink(missing_ok=True)
 
@@ -105,12 +104,3 @@ def _refusals(path: Path) -> Iterator[None]:
         raise StorageError(
             f"cannot write {path}: {error.strerror}", cure="Free space or give write permission, then run it again."
         ) from error
-
-
-def _fsync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -93,9 +93,9 @@ COLUMNS: dict[str, tuple[pl.DataType, list[Any]]] = {
     "struct_leaves": (
         pl.Struct(
             {"f": pl.Float64, "n": pl.Decimal(10, 2), "b": pl.Binary, "t": pl.Time, "u": pl.Duration("ms"),
-             "e": pl.Enum(["x"])}
+             "e": pl.Enum(["x", ""])}
         ),
-        [{"f": float("nan"), "n": Decimal("1.10"), "b": b"\xff", "t": dt.time(1, 2), "u": dt.timedelta(1), "e": "x"}, None],
+        [{"f": float("nan"), "n": Decimal("1.10"), "b": b"\xff", "t": None, "u": dt.timedelta(1), "e": ""}, None],
     ),
 }  # fmt: skip
 """Name -> type and values."""

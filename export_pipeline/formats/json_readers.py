@@ -1,0 +1,140 @@
+"""Reading JSON back: Arrow's strict parser for everything, DuckDB's for plain lines, where it needs half the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from export_pipeline.formats.readers import arrow_type, frame_of, growing
+
+_LATE = (pl.Date, pl.Time)
+_DUCKDB: dict[pl.DataType, str] = {
+    pl.Boolean(): "BOOLEAN",
+    pl.Date(): "DATE",
+    pl.Datetime("us"): "TIMESTAMP",
+    pl.Float32(): "FLOAT",
+    pl.Float64(): "DOUBLE",
+    pl.Int8(): "TINYINT",
+    pl.Int16(): "SMALLINT",
+    pl.Int32(): "INTEGER",
+    pl.Int64(): "BIGINT",
+    pl.String(): "VARCHAR",
+    pl.UInt8(): "UTINYINT",
+    pl.UInt16(): "USMALLINT",
+    pl.UInt32(): "UINTEGER",
+    pl.UInt64(): "UBIGINT",
+}
+_BATCH = 65_536
+
+
+class LongLineError(Exception):
+    """A line is longer than DuckDB takes."""
+
+
+def is_plain(schema: Mapping[str, pl.DataType]) -> bool:
+    """Return whether DuckDB can tell these columns apart (it ignores case) and knows their types."""
+    return (
+        all(dtype in _DUCKDB for dtype in schema.values())
+        and all(name.isascii() and name.isprintable() for name in schema)
+        and len({name.lower() for name in schema}) == len(schema)
+    )
+
+
+def plain_lines(path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    """Yield the rows of an uncompressed file of lines, read by DuckDB; LongLineError where one is too long for it."""
+    import duckdb
+
+    columns = ", ".join(f"{_literal(name)}: {_literal(_DUCKDB[dtype])}" for name, dtype in schema.items())
+    query = f"SELECT * FROM read_json({_literal(str(path))}, format = 'newline_delimited', columns = {{{columns}}})"
+    with duckdb.connect(config={"threads": 2, "autoinstall_known_extensions": False}) as connection:
+        try:
+            # A relation streams; `execute` would hold the whole result.
+            for batch in connection.sql(query).to_arrow_reader(_BATCH):
+                yield frame_of(batch, schema)
+        except duckdb.InvalidInputException as error:
+            if "maximum_object_size" in str(error):
+                raise LongLineError from error
+            raise
+
+
+def lines(opened: Callable[[], IO[bytes]], schema: pl.Schema, skip: int = 0) -> Iterator[pl.DataFrame]:
+    """Yield the rows of lines after the first `skip`, read by Arrow."""
+    with opened() as file:
+        empty = not file.read(1)
+    if not empty:
+        for batch in growing(lambda block: _batches(opened, schema, block), skip):
+            yield frame_of(batch, schema)
+
+
+def _batches(opened: Callable[[], IO[bytes]], schema: pl.Schema, block: int) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.json as arrow
+
+    # Arrow's JSON parser takes instants, but no dates and times, from texts: those are cast afterwards.
+    texts = {name: pl.String() if isinstance(dtype, _LATE) else dtype for name, dtype in schema.items()}
+    with (
+        opened() as file,
+        arrow.open_json(
+            file,
+            read_options=arrow.ReadOptions(block_size=block),
+            parse_options=arrow.ParseOptions(
+                explicit_schema=pa.schema([(name, arrow_type(dtype)) for name, dtype in texts.items()]),
+                unexpected_field_behavior="error",
+            ),
+        ) as batches,
+    ):
+        yield from batches
+
+
+def _literal(text: str) -> str:
+    """Return a text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Unframed:
+    """The records of a document as lines; ValueError where its frame or the commas are not as they must be."""
+
+    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
+        self._file, self._foot = file, foot
+        self._held, self._ended = b"", False
+        self.closed = False
+        if file.read(len(head)) != head:
+            raise ValueError(f"the document does not begin with {head!r}")
+
+    def __enter__(self) -> Unframed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def readable(self) -> bool:
+        """Say that this is read from."""
+        return True
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._file.close()
+        self.closed = True
+
+    def read(self, size: int) -> bytes:
+        """Return some more lines, about `size` bytes; what may be the foot of the document is held back."""
+        while not self._ended:
+            data = self._file.read(size)
+            if not data:
+                self._ended = True
+                if self._held != self._foot:
+                    raise ValueError(f"the document does not end with {self._foot!r}")
+                break
+            data = self._held + data
+            cut = max(0, len(data) - len(self._foot))
+            if cut and data[cut - 1 : cut] == b",":  # its line end comes next
+                cut -= 1
+            body, self._held = data[:cut], data[cut:]
+            if body.count(b"\n") != body.count(b",\n"):
+                raise ValueError("there is no comma between two records")
+            if body:
+                return body.replace(b",\n", b"\n")
+        return b""
