@@ -14,11 +14,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from export_pipeline.formats.excel.reader.values import values
+from export_pipeline.formats.excel.reader.columns import Column, values_of
 
-_OPENING = re.compile(r'(?: s="(\d+)")?(?: t="(b|e|inlineStr)")?><(v|is><t(?: xml:space="preserve")?)>')
 _FIRST_ROW = re.compile(rb'</row><row r="(\d+)">')
-_KINDS = {None: "n", "b": "b", "e": "e", "inlineStr": "t"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class _Cut:
     """The cells of a piece."""
 
     cells: pl.Series
-    """The XML of each cell without its end and without the beginning of its row; at last an empty text."""
+    """The XML of each cell without its end and without the beginning of its row."""
     starts: pl.Series
     """Place of the first cell of each row that has cells."""
     numbers: pl.Series | None
@@ -49,14 +47,15 @@ class Grid:
     """Reads pieces of sheets with these columns."""
 
     def __init__(self, schema: pl.Schema, formats: Sequence[str | None], number_format: Callable[[int], str]) -> None:
-        self._schema, self._formats, self._number_format = schema, formats, number_format
+        columns = zip(schema.items(), formats, strict=True)
+        self._columns = [Column(name, dtype, code or "General") for (name, dtype), code in columns]
         self._letters = [_letters(n) for n in range(len(schema))]
+        self._number_format = number_format
 
     def read(self, xml: bytes) -> Piece:
         """Return the rows of a piece, which has no ``</row>`` at its end. ValueError where it is not as it must be."""
         cut = _cut(b"</row>" + xml)
-        columns = dict(zip(self._schema, self._columns(cut), strict=True))
-        frame = pl.DataFrame(columns, schema=self._schema)
+        frame = values_of(pl.DataFrame(list(self._aligned(cut))), self._columns, self._number_format)
         if cut.numbers is not None and cut.first is not None and frame.height < cut.rows:
             # Rows without cells have nulls only.
             places = pl.DataFrame({"row": cut.numbers, "place": pl.int_range(frame.height, eager=True)})
@@ -64,59 +63,19 @@ class Grid:
             frame = frame[wanted.join(places, on="row", how="left", maintain_order="left")["place"]]
         return Piece(cut.first, frame)
 
-    def _columns(self, cut: _Cut) -> Iterator[pl.Series]:
-        """Yield the values of each column, for the rows that have cells."""
-        cells, count = len(cut.cells) - 1, len(self._schema)
-        dense = cells == len(cut.starts) * count
-        if cut.numbers is None and not dense:
-            raise ValueError(f"{cells:,} cells do not fill {len(cut.starts):,} rows of {count} columns")
-        digits = None if cut.numbers is None else cut.numbers.cast(pl.String)
-        place = cut.starts
-        for n, (dtype, code) in enumerate(zip(self._schema.dtypes(), self._formats, strict=True)):
-            found = cut.cells.slice(0, cells).gather_every(count, n) if dense else cut.cells.gather(place)
-            if digits is None:
-                here, rest = found != "<c>", _after(found, "<c")
-            else:
-                here, rest = _at(found, f'<c r="{self._letters[n]}', digits)
-            try:
-                read = self._values(rest.filter(here), dtype, code)
-            except Exception as error:
-                raise ValueError(f"column {self._schema.names()[n]!r}: {error}") from error
-            if not here.all():
-                read = read.gather(pl.select(pl.when(here).then(here.cast(pl.UInt32).cum_sum() - 1)).to_series())
-            yield read
-            place = place + here.cast(place.dtype)
-        if not dense and not place.equals(pl.concat([cut.starts[1:], pl.Series([cells], dtype=place.dtype)])):
-            raise ValueError(f"a cell of the rows from {cut.first} on is not where it must be")
-
-    def _values(self, cells: pl.Series, dtype: pl.DataType, code: str | None) -> pl.Series:
-        """Return the values of cells; `cells` begin behind their address. There may be several kinds in a column."""
-        read: list[pl.Series] = []
-        order: list[pl.Series] = []
-        left, places = cells, None
-        while len(left):
-            opening = _OPENING.match(left[0])
-            if opening is None:
-                raise ValueError(f"{left[0][:80]!r} is no cell")
-            kind = _KINDS[opening[2]]
-            if kind == "n" and self._number_format(int(opening[1] or 0)) != (code or "General"):
-                raise ValueError(f"its number format is not {code or 'General'}")
-            ending = "</v>" if opening[3] == "v" else "</t></is>"
-            alike = left.str.starts_with(opening[0])
-            every = bool(alike.all())
-            chosen = left if every else left.filter(alike)
-            if (kind == "t") != (ending != "</v>") or not chosen.str.ends_with(ending).all():
-                raise ValueError("a cell does not end as it begins")
-            texts = chosen.str.slice(len(opening[0])).str.strip_suffix(ending)
-            read.append(values(texts, kind, dtype))
-            if every and places is None:
-                return read[0]
-            places = pl.int_range(len(cells), eager=True) if places is None else places
-            order.append(places.filter(alike))
-            left, places = left.filter(~alike), places.filter(~alike)
-        if not read:
-            return pl.Series([], dtype=dtype)
-        return pl.concat(read).gather(pl.concat(order).arg_sort())
+    def _aligned(self, cut: _Cut) -> Iterator[pl.Series]:
+        """Yield the cells of each column behind their addresses, for the rows that have cells; null where there is none."""
+        # The cell that follows the last one found is the next column's, if it has its address.
+        following, place = pl.concat([cut.cells, pl.Series([""])]), cut.starts
+        digits = None if cut.numbers is None else cut.numbers.cast(pl.String).alias("digits")
+        for n, letters in enumerate(self._letters):
+            cells = following.gather(place).alias("cell")
+            here, rest = _bare(cells) if digits is None else _addressed(cells, f'<c r="{letters}', digits)
+            every = bool(here.all())
+            yield (rest if every else pl.select(pl.when(here).then(rest)).to_series()).alias(str(n))
+            place = place + 1 if every or digits is None else place + here.cast(pl.UInt32)
+        if not place.equals(pl.concat([cut.starts[1:], pl.Series([len(cut.cells)], dtype=pl.UInt32)])):
+            raise ValueError(f"a cell of the rows from {cut.first or 'here'} on is not where it must be")
 
 
 def _cut(xml: bytes) -> _Cut:
@@ -130,7 +89,7 @@ def _cut(xml: bytes) -> _Cut:
             raise ValueError("a row without cells")
         rests = _after(heads, "</row><row>")
         cells = parts.scatter(starts, rests)
-        return _Cut(_closed(cells), starts, None, None, len(starts))
+        return _Cut(cells, starts, None, None, len(starts))
     found = _FIRST_ROW.match(xml)
     if found is None or (len(parts) and starts[0] != 0):
         raise ValueError("a piece does not begin with a row")
@@ -146,7 +105,7 @@ def _cut(xml: bytes) -> _Cut:
         raise ValueError(f"the rows from {last:,} on are not numbered one after the other")
     rests = pl.select(pl.lit(heads).str.slice(pl.lit(begun).str.len_bytes())).to_series()
     cells = parts.scatter(starts, rests) if len(starts) else parts
-    return _Cut(_closed(cells), starts, ends - 1, first, last + more - first)
+    return _Cut(cells, starts, ends - 1, first, last + more - first)
 
 
 def _row_tags(starts: pl.Series, ends: pl.Series) -> pl.Series:
@@ -159,15 +118,6 @@ def _row_tags(starts: pl.Series, ends: pl.Series) -> pl.Series:
     return numbered.select(pl.int_ranges("start", "end").list.eval(tags).list.join("")).to_series()
 
 
-def _at(cells: pl.Series, before: str, digits: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return which cells have the address of their column and row, and what follows an address of that length."""
-    frame = pl.DataFrame({"cell": cells, "digits": digits})
-    address = pl.concat_str(pl.lit(before), pl.col("digits"), pl.lit('"'))
-    behind = pl.col("digits").str.len_bytes() + len(before) + 1
-    made = frame.select(pl.col("cell").str.starts_with(address).alias("here"), pl.col("cell").str.slice(behind))
-    return made["here"], made["cell"]
-
-
 def _after(texts: pl.Series, prefix: str) -> pl.Series:
     """Return what follows the prefix that all texts must have."""
     if not texts.str.starts_with(prefix).all():
@@ -175,9 +125,21 @@ def _after(texts: pl.Series, prefix: str) -> pl.Series:
     return texts.str.slice(len(prefix))
 
 
-def _closed(cells: pl.Series) -> pl.Series:
-    """Return the cells and an empty one, so that the place behind the last can be looked at."""
-    return pl.concat([cells, pl.Series([""])])
+def _addressed(cells: pl.Series, before: str, digits: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return which cells have the address of their column and row, and what follows an address of that length."""
+    address = pl.concat_str(pl.lit(before), pl.col("digits"), pl.lit('"'))
+    behind: pl.Expr | int = pl.col("digits").str.len_bytes() + len(before) + 1
+    if len(digits) and len(digits[0]) == len(digits[-1]):
+        behind = len(before) + 1 + len(digits[0])
+    cell = pl.col("cell")
+    made = pl.DataFrame([cells, digits]).select(cell.str.starts_with(address).alias("here"), cell.str.slice(behind))
+    return made["here"], made["cell"]
+
+
+def _bare(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return which cells are not empty, and what follows the name of the element; for cells without address."""
+    rest = _after(cells, "<c")
+    return rest != ">", rest
 
 
 def _letters(n: int) -> str:

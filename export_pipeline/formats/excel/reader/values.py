@@ -18,8 +18,14 @@ def text_of(escaped: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), escaped)
 
 
+SPECIAL = "[&<>\x00-\x08\x0b-\x1f\ufffe\uffff]|_x"
+"""What a text has to have in it to mean something else than it says."""
+
+
 def plain(texts: pl.Series) -> pl.Series:
     """Return texts without the escapes of XML and of Excel; ValueError for what is no XML."""
+    if not texts.str.contains(SPECIAL).any():
+        return texts
     if texts.str.contains("[<>\x00-\x08\x0b-\x1f\ufffe\uffff]").any():
         raise ValueError("a text holds a character that XML does not allow")
     entities = texts.str.contains("&", literal=True)
@@ -34,21 +40,23 @@ def plain(texts: pl.Series) -> pl.Series:
     return texts
 
 
-def values(texts: pl.Series, kind: str, dtype: pl.DataType) -> pl.Series:
-    """Return what cells of a kind ('n' number, 't' text, 'b' boolean, 'e' error) mean in a column of this type."""
+def number(text: pl.Expr, kind: str, dtype: pl.DataType) -> pl.Expr:
+    """Return what cells of a kind ('n' number, 'b' boolean, 'e' error) mean in a column of this type."""
     if kind == "e" and dtype.is_float():
-        return texts.replace_strict({"#NUM!": "nan", "#DIV/0!": "inf"}).cast(dtype)
+        return text.replace_strict({"#NUM!": "nan", "#DIV/0!": "inf"}).cast(dtype)
     if kind == "b" and isinstance(dtype, pl.Boolean):
-        return texts.replace_strict({"0": False, "1": True}, return_dtype=pl.Boolean)
-    if kind == "t":
-        return _of_text(plain(texts), dtype)
-    if kind == "n":
-        return _of_number(texts, dtype)
+        return text.replace_strict({"0": False, "1": True}, return_dtype=pl.Boolean)
+    if kind == "n" and dtype.is_numeric():
+        return text.cast(dtype)
+    if kind == "n" and isinstance(dtype, pl.Date):
+        return (text.cast(pl.Int32) - _EPOCH).cast(pl.Date)
+    if kind == "n" and dtype.is_temporal():
+        return _moment(text.cast(pl.Float64), dtype)
     raise ValueError(f"a cell of kind {kind} stands in a column of type {dtype}")
 
 
-def _of_text(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return text cells of a column: texts, and what does not fit a number of Excel."""
+def from_text(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return what text cells mean in a column of this type: texts, and what does not fit a number of Excel."""
     if isinstance(dtype, pl.Date):
         return texts.str.to_date("%Y-%m-%d")
     if isinstance(dtype, pl.Datetime):
@@ -58,15 +66,8 @@ def _of_text(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
     raise ValueError(f"a text stands in a column of type {dtype}")
 
 
-def _of_number(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return number cells of a column."""
-    if dtype.is_numeric():
-        return texts.cast(dtype)
-    if isinstance(dtype, pl.Date):
-        return (texts.cast(pl.Int32) - _EPOCH).cast(pl.Date)
-    if not dtype.is_temporal():
-        raise ValueError(f"a number stands in a column of type {dtype}")
-    days = texts.cast(pl.Float64)
+def _moment(days: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return serials as temporal values."""
     if isinstance(dtype, pl.Time):
         return (days * (_DAY * 1000)).round().cast(pl.Int64).cast(pl.Time)
     # Days and the rest of the day apart: their product with the length of a day would round a second time.
