@@ -156,7 +156,8 @@ def _write(
                     waiting.append(batch)
                     held += batch.num_rows
                     if held >= ROW_GROUP:
-                        writer.write_table(pa.Table.from_batches(waiting, arrow), row_group_size=held)
+                        size = held if held < 2 * ROW_GROUP else ROW_GROUP
+                        writer.write_table(pa.Table.from_batches(waiting, arrow), row_group_size=size)
                         rows, held, waiting = rows + held, 0, []
                         if progress is not None:
                             progress(rows)

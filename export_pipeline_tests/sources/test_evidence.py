@@ -126,5 +126,5 @@ def test_every_value_can_be_read_as_the_type_found(batches: list[list[str | None
 
 
 def test_order_of_batches_does_not_matter() -> None:
-    rows = [["1"], ["2.5"], ["9007199254740993"], ["x"]]
+    rows: list[list[str | None]] = [["1"], ["2.5"], ["9007199254740993"], ["x"]]
     assert {dtype_of([*rows[n:], *rows[:n]]) for n in range(4)} == {TEXT}

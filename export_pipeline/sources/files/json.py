@@ -20,7 +20,7 @@ from export_pipeline.errors import SourceError
 from export_pipeline.sources.base import BATCH
 from export_pipeline.sources.files.json_values import JsonValues
 from export_pipeline.sources.files.rows import ColumnTexts, TextFormat
-from export_pipeline.sources.files.text import compression_of, open_text, unreadable
+from export_pipeline.sources.files.text import compression_of, has_mark, open_text, unreadable
 
 if TYPE_CHECKING:
     import duckdb
@@ -116,9 +116,8 @@ def _named(path: Path) -> Iterator[tuple[str, str]]:
     wrongly goes through a pipe: it takes a truncated .zst for an empty one, and refuses byte order marks.
     """
     packed = compression_of(path)
-    with _opened(path) as handle:
-        head = os.pread(handle, 4, 0)
-        if packed != "zstd" and head[:2] not in (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb"):
+    if packed != "zstd" and not has_mark(path):
+        with _opened(path) as handle:
             yield f"/proc/self/fd/{handle}", packed or "none"
             return
     reader, writer = os.pipe()

@@ -33,18 +33,28 @@ def open_text(path: Path, encoding: str = _UTF8) -> Any:
 
     A byte order mark tells UTF-8 and UTF-16, whatever `encoding` says. Raises `SourceError`.
     """
-    try:
-        stream = _unpacked(path)
-        head = stream.read(4)
-        stream.close()
-        stream = _unpacked(path)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    mark, marked = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", encoding))
+    mark, marked = _mark(path) or (b"", encoding)
+    stream = _unpacked(path)
     if marked == _UTF8:
         stream.read(len(mark))
         return stream
     return pa.transcoding_input_stream(stream, marked, _UTF8)
+
+
+def has_mark(path: Path) -> bool:
+    """Return whether the file's text begins with a byte order mark."""
+    return _mark(path) is not None
+
+
+def _mark(path: Path) -> tuple[bytes, str] | None:
+    """Return the byte order mark that the text begins with, and the encoding that it tells."""
+    try:
+        stream = _unpacked(path)
+        head = stream.read(4)
+        stream.close()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def compression_of(path: Path) -> str | None:
