@@ -17,7 +17,8 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).parent.parent
+from export_pipeline.defs import instance
+
 MODULE = "export_pipeline.definitions"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
@@ -203,7 +204,7 @@ def dagster_server(
     `settings` take the place of the run queue's.
     """
     dagster_home.mkdir(parents=True, exist_ok=True)
-    given = (ROOT / "dagster.yaml").read_text("utf-8")
+    given = instance.settings()
     if settings is not None:
         given = re.sub(r"^run_queue:\n(?:  .*\n)+", settings, given, flags=re.MULTILINE)
     (dagster_home / "dagster.yaml").write_text(given, encoding="utf-8")
@@ -214,7 +215,7 @@ def dagster_server(
         process = subprocess.Popen(
             command,
             env=variables | dict(environment or {}),
-            cwd=ROOT,
+            cwd=dagster_home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
