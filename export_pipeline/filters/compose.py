@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, cast
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from export_pipeline.filters.base import Filter
 from export_pipeline.filters.kinds import Scalar
@@ -11,12 +13,21 @@ from export_pipeline.filters.roles import AgentIds, CommandTypes, Status
 from export_pipeline.filters.time_range import TimeRange
 from export_pipeline.filters.tree import AnyFilter
 from export_pipeline.filters.where import Where
-from export_pipeline.parsing import parse, parse_value
+from export_pipeline.parsing import explain, parse
+
+_ADAPTER: TypeAdapter[AnyFilter] = TypeAdapter(AnyFilter)
 
 
 def read_filter(written: object) -> AnyFilter:
-    """Return the filter that plain data (of a file, of JSON) describes."""
-    return cast("AnyFilter", parse_value(AnyFilter, written))
+    """Return the filter that plain data (of a file, of JSON) describes.
+
+    Raises:
+        ConfigError: It describes none; one line for each problem, with its path.
+    """
+    try:
+        return _ADAPTER.validate_python(written)
+    except ValidationError as error:
+        raise explain(error, written) from None
 
 
 def write_filter(given: Filter) -> Any:

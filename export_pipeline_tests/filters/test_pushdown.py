@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -155,6 +156,7 @@ def _word(value: str, form: int) -> Any:
     return value.encode() if form % 5 == 1 else value
 
 
+FORMS = range(10)
 WAYS: Mapping[str, tuple[Sequence[str], Callable[[Any, int], Any]]] = {
     "big": (["INTEGER", "", "TEXT", "NUMERIC"], _number),
     "small": (["INTEGER", "", "TEXT", "NUMERIC"], _number),
@@ -198,7 +200,10 @@ def test_sqlite_gives_at_least_the_rows_of_every_comparison(name: str) -> None:
     """Every value in every way of storing it, against every value that may be asked for, and not of it."""
     declared, store = WAYS[name]
     schema = samples.frame([]).select(name).schema
-    pairs = [(value, store(value, form)) for value in COLUMNS[name].values for form in range(10)] + [(None, None)]
+    ways = [
+        (value, type(stored), stored) for value in COLUMNS[name].values for stored in map(partial(store, value), FORMS)
+    ]
+    pairs = [(value, stored) for value, _, stored in dict.fromkeys(ways)] + [(None, None)]
     for kind in declared:
         connection = sqlite3.connect(":memory:")
         connection.execute(f"CREATE TABLE t ({name} {kind})")
