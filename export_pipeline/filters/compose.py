@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -48,19 +49,25 @@ def time_range(
     return parse(TimeRange, {name: value for name, value in given.items() if value is not None})
 
 
-def agent_ids(*ids: Scalar) -> AgentIds:
+def _flat(values: Iterable[Scalar | Iterable[Scalar]]) -> list[Scalar]:
+    """Return values that may be given one by one or as a list."""
+    some = ([value] if isinstance(value, str) or not isinstance(value, Iterable) else value for value in values)
+    return [value for part in some for value in part]
+
+
+def agent_ids(*ids: Scalar | Iterable[Scalar]) -> AgentIds:
     """Return the filter for rows of these agents."""
-    return parse(AgentIds, {"values": list(ids)})
+    return parse(AgentIds, {"values": _flat(ids)})
 
 
-def command_types(*types: Scalar) -> CommandTypes:
+def command_types(*types: Scalar | Iterable[Scalar]) -> CommandTypes:
     """Return the filter for commands of these types."""
-    return parse(CommandTypes, {"values": list(types)})
+    return parse(CommandTypes, {"values": _flat(types)})
 
 
-def status(*states: Scalar) -> Status:
+def status(*states: Scalar | Iterable[Scalar]) -> Status:
     """Return the filter for rows with one of these states."""
-    return parse(Status, {"values": list(states)})
+    return parse(Status, {"values": _flat(states)})
 
 
 def where(field: str, operator: str, value: object = None) -> Where:

@@ -13,18 +13,7 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.filters.base import Bounds, Filter, Pushdown, Roles
-from export_pipeline.filters.kinds import (
-    BOOLEAN,
-    FLOAT,
-    INTEGER,
-    KINDS,
-    NOTHING,
-    TEXT,
-    Kind,
-    Scalar,
-    Unfit,
-    kind_of,
-)
+from export_pipeline.filters.kinds import FLOAT, KINDS, NOTHING, TEXT, TIME, Kind, Scalar, Unfit, kind_of
 from export_pipeline.filters.operators import OPERATORS, Operands, Operator, operator_named
 from export_pipeline.filters.values import plain, refuse, shown, some
 
@@ -196,7 +185,7 @@ def _literals(kind: Kind, dtype: pl.DataType, values: list[Any]) -> list[Any]:
         return [nw.lit(value, dtype=nw.Datetime(unit, name)) for value in local]
     if isinstance(dtype, pl.Duration):
         return [nw.lit(value, dtype=nw.Duration(dtype.time_unit)) for value in values]
-    return values if kind in {INTEGER, TEXT, BOOLEAN} else [nw.lit(value) for value in values]
+    return [nw.lit(value) for value in values] if kind is TIME else values
 
 
 def _check_pattern(pattern: object) -> None:

@@ -53,6 +53,21 @@ def test_nan_counts_as_missing(dtype: Any) -> None:
     assert [str(value) for value in kept(~where("a", "gt", 0), values, dtype)] == ["nan", "None"]
 
 
+def test_zero_has_no_sign() -> None:
+    assert kept(where("a", "in", [0, 5]), [0.0, -0.0, 1.0], pl.Float64) == [0.0, 0.0]
+    assert kept(where("a", "eq", -0.0), [0.0, -0.0, 1.0], pl.Float32) == [0.0, 0.0]
+
+
+def test_long_lists_are_searched() -> None:
+    assert kept(where("a", "in", [f"v{count}" for count in range(20_000)]), ["v19999", "v20000"], pl.String) == [
+        "v19999"
+    ]
+    days = [date(2000, 1, 1) + timedelta(days=count) for count in range(5_000)]
+    assert kept(~where("a", "in", days), [days[-1], date(2020, 1, 1)], pl.Date) == [date(2020, 1, 1)]
+    times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=count) for count in range(300)]
+    assert kept(where("a", "in", times), [times[-1], NOON], pl.Datetime("ns", "UTC")) == [times[-1]]
+
+
 def test_infinity_is_a_number() -> None:
     assert kept(where("a", "lt", math.inf), [1.0, math.inf, -math.inf], pl.Float64) == [1.0, -math.inf]
     assert kept(where("a", "eq", "-inf"), [1.0, math.inf, -math.inf], pl.Float64) == [-math.inf]
