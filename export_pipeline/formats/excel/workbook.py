@@ -1,7 +1,7 @@
 """The workbook around the rows: styles, panes, widths, tables, properties. openpyxl makes it, without any row in it.
 
-The same workbook is made several times: for the ids of its styles, for the beginning of each sheet, and, when the number of
-rows is known, for the end of each sheet and all other parts. That takes some 10 ms each time.
+The same workbook is made several times: for the ids of its styles, for the beginning of each sheet, and, when the
+number of rows is known, for the end of each sheet and all other parts. That takes some 10 ms each time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _STRIPES = "F2F2F2"
 _TIMES = re.compile(rb"<dcterms:(created|modified)[^>]*>[^<]*</dcterms:\1>")
+_PREFIXES = 'xmlns:dcterms="http://purl.org/dc/terms/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Parts(Mapping[str, bytes]):
     def _header_row(self) -> bytes:
         if self._look.headers is None:
             return b""
+        form = f'1" s="{self.header}" t="inlineStr"><is><t xml:space="preserve">'
         cells = "".join(
-            f'<c r="{letters(n)}1" s="{self.header}" t="inlineStr"><is><t xml:space="preserve">{escaped_text(text)}</t></is></c>'
-            for n, text in enumerate(self._look.headers)
+            f'<c r="{letters(n)}{form}{escaped_text(text)}</t></is></c>' for n, text in enumerate(self._look.headers)
         )
         return f'<row r="1">{cells}</row>'.encode()
 
@@ -188,5 +189,6 @@ def _times(about: About) -> bytes:
         return b""
     moment = datetime.fromisoformat(about.logical_time)
     text = (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%dT%H:%M:%SZ")
-    kind = 'xsi:type="dcterms:W3CDTF"'
+    # each says what its prefixes mean: with lxml, openpyxl declares none at the root
+    kind = f'{_PREFIXES} xsi:type="dcterms:W3CDTF"'
     return "".join(f"<dcterms:{name} {kind}>{text}</dcterms:{name}>" for name in ("created", "modified")).encode()
