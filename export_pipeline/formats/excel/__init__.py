@@ -38,8 +38,8 @@ Width = Annotated[float, Field(gt=0, le=255)]
 class Excel(Format):
     """Excel workbook (.xlsx): styled header, table, fixed header row, filter; many rows go on in further sheets.
 
-    Cells keep their types; text is never a formula. Times with a zone are written as the wall clock of that zone, because
-    Excel has no zones.
+    Cells keep their types; text is never a formula. Times with a zone are written as the wall clock of that zone,
+    because Excel has no zones.
     """
 
     tag: ClassVar[str] = "excel"
@@ -61,10 +61,10 @@ class Excel(Format):
     freeze_panes: bool | Annotated[str, Field(pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$")] = True
     """Keep the header row in view; a cell such as `B2` keeps the rows above it and the columns left of it."""
     column_widths: Literal["auto"] | Width | dict[str, Width] = "auto"
-    """Widths in characters: `auto` from the header and the first 1,000 rows, one number for all, or numbers by column."""
+    """Widths in characters: `auto` from header and first 1,000 rows, one number for all, or numbers by column."""
     number_formats: NumberFormats = NumberFormats()
     """How values show, by type."""
-    column_formats: dict[str, FormatCode] = {}
+    column_formats: dict[str, FormatCode] = Field(default_factory=dict)
     """How values show, by column: Excel's format codes."""
     non_finite: NonFinite = "empty"
     """NaN and infinities: an empty cell, text, an error value (#NUM!, #DIV/0!), or `error`: refuse them."""
@@ -87,7 +87,7 @@ class Excel(Format):
             )
         refuse_objects(schema, "a sheet")
         widths = self.column_widths if isinstance(self.column_widths, dict) else {}
-        for option, names in {"column_formats": self.column_formats, "column_widths": widths}.items():
+        for option, names in (("column_formats", list(self.column_formats)), ("column_widths", list(widths))):
             for name in names:
                 if name not in schema:
                     raise ConfigError(f"excel: {option} names an unknown column {name!r}; {did_you_mean(name, schema)}")
@@ -95,7 +95,7 @@ class Excel(Format):
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
         changed = [
-            Loss(column=name, why=f"the header is {text!r}: a table's headers are unique when case is ignored, not empty")
+            Loss(column=name, why=f"the header is {text!r}: a table cannot have the name as it is")
             for name, text in zip(schema, self._headers(schema) or list(schema), strict=True)
             if name != text
         ]
@@ -103,7 +103,10 @@ class Excel(Format):
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows as cells hold them."""
-        return rows.select(held(name, dtype, self.non_finite) for name, dtype in rows.collect_schema().items())
+        schema = rows.collect_schema()  # by place: a name such as ^x$ would be a pattern
+        return rows.select(
+            held(pl.nth(n), dtype, self.non_finite).alias(name) for n, (name, dtype) in enumerate(schema.items())
+        )
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
         """Refuse NaN and infinities where that is asked for."""
@@ -128,7 +131,7 @@ class Excel(Format):
             about=about,
         )
         styles = Parts(look, [0]).styles
-        columns = [Column(name, dtype, style) for (name, dtype), style in zip(schema.items(), styles, strict=True)]
+        columns = [Column(dtype, style) for dtype, style in zip(schema.dtypes(), styles, strict=True)]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
         packer = Packer(columns, cells, cap=self._max_rows - look.first + 1, first=look.first)
         write(packer.blocks(rows), Package(sink), look, schema.names(), self.column_widths)

@@ -1,7 +1,7 @@
 """Rows as deflated blocks of sheet XML, made in threads while the rows stream by.
 
-Rows arrive in order, in batches of any size. Blocks always hold the same rows of a sheet (0 to n-1, n to 2n-1, ...), so the
-same rows make the same bytes, whatever the batches and however many threads deflate.
+Rows arrive in order, in batches of any size. Blocks always hold the same rows of a sheet (0 to n-1, n to 2n-1, ...), so
+the same rows make the same bytes, whatever the batches and however many threads deflate.
 """
 
 from __future__ import annotations
@@ -91,12 +91,17 @@ class Packer:
 
     def _block(self, cut: _Cut) -> Block:
         rows = pl.concat(cut.slices)
+        rows.columns = [str(n) for n in range(rows.width)]
         xml = self._rows.xml(rows, self._first + cut.row)
         longest = self._longest(rows) if cut.sheet == cut.row == 0 else []
         return Block(cut.sheet, rows.height, len(xml), crc32(xml), deflated(xml), longest)
 
     def _longest(self, rows: pl.DataFrame) -> list[int]:
         """Return the longest text of each column among the first rows."""
-        texts = [pl.col(column.name).cast(pl.String) for column in self._columns]
-        longest = [text.str.len_chars().max().fill_null(0).alias(str(n)) for n, text in enumerate(texts)]
-        return list(rows.head(SAMPLE).select(longest).row(0))
+        # The width of dates and times comes from their format.
+        texts = [(n, pl.col(str(n)).cast(pl.String)) for n, c in enumerate(self._columns) if not c.dtype.is_temporal()]
+        made = rows.head(SAMPLE).select(text.str.len_chars().max().fill_null(0).alias(str(n)) for n, text in texts)
+        longest = [0] * len(self._columns)
+        for (n, _), length in zip(texts, made.row(0) if texts else (), strict=True):
+            longest[n] = length
+        return longest

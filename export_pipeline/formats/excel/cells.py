@@ -7,7 +7,7 @@ only where a batch has nulls or odd values does the expression look for them. Ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -23,6 +23,9 @@ _ERROR = (' t="e"><v>', "</v></c>")
 _TEXT = (' t="inlineStr"><is><t>', "</t></is></c>")
 _SPACED = (' t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
 
+_ROW = "row"
+"""The column of row numbers."""
+
 Form = tuple[str, str]
 Odd = tuple[pl.Expr, Form, pl.Expr]
 """Condition, form, text."""
@@ -30,9 +33,8 @@ Odd = tuple[pl.Expr, Form, pl.Expr]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of rendered rows and the style of its cells (0: none)."""
+    """A column of rendered rows and the style of its cells (0: none). The first is named "0", the next "1", ..."""
 
-    name: str
     dtype: pl.DataType
     style: int
 
@@ -53,9 +55,8 @@ class Rows:
 
     def __init__(self, columns: Sequence[Column], *, non_finite: NonFinite = "empty", refs: bool = True) -> None:
         self._columns, self._refs = columns, refs
-        self._cells = [_cell(pl.col(column.name), column.dtype, non_finite) for column in columns]
+        self._cells = [_cell(pl.col(str(n)), column.dtype, non_finite) for n, column in enumerate(columns)]
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
-        self._row = _unused("row", {column.name for column in columns})
         self._tails = self._shared_tails()
         self._flags = list(self._pattern())
 
@@ -67,26 +68,26 @@ class Rows:
             expression = self._made[flags] = self._expression(flags)
         if self._refs:
             numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.String)
-            row = pl.col(self._row)
-            frame = frame.with_columns(numbers.alias(self._row)).with_columns(
+            row = pl.col(_ROW)
+            frame = frame.with_columns(numbers.alias(_ROW)).with_columns(
                 pl.concat_str(row, pl.lit(tail)).alias(name) for tail, name in self._tails.items()
             )
-        made = frame.select(expression.alias(self._row)).to_series().rechunk()
+        made = frame.select(expression.alias(_ROW)).to_series().rechunk()
         array = made.to_arrow(compat_level=pl.CompatLevel.oldest())  # one buffer of text and one of offsets
         offsets = memoryview(array.buffers()[1]).cast("q")
         return memoryview(array.buffers()[2])[offsets[array.offset] : offsets[array.offset + len(array)]]
 
     def _pattern(self) -> Iterator[pl.Expr]:
         """Yield for each column whether a frame has nulls and odd values in it."""
-        for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
-            yield pl.col(column.name).has_nulls().alias(f"null {n}")
+        for n, cell in enumerate(self._cells):
+            yield pl.col(str(n)).has_nulls().alias(f"null {n}")
             if cell.odd:
                 found = cell.is_odd if cell.is_odd is not None else reduce(pl.Expr.or_, (odd[0] for odd in cell.odd))
                 yield found.any().fill_null(value=False).alias(f"odd {n}")
 
     def _expression(self, flags: tuple[bool, ...]) -> pl.Expr:
         """Return the expression of a row. Neighbouring literals are one: the fewer parts, the faster."""
-        given, row = iter(flags), pl.col(self._row)
+        given, row = iter(flags), pl.col(_ROW)
         parts, literal = ([pl.lit('<row r="'), row], '">') if self._refs else ([], "<row>")
         for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
             nulls, odd = next(given), bool(cell.odd) and next(given)
@@ -113,7 +114,7 @@ class Rows:
         if not self._refs:
             return pl.concat_str(pl.lit(f"<c{style}{before}"), text, pl.lit(after))
         opening = pl.lit(f'<c r="{letters(n)}')
-        return pl.concat_str(opening, pl.col(self._row), pl.lit(f'"{style}{before}'), text, pl.lit(after))
+        return pl.concat_str(opening, pl.col(_ROW), pl.lit(f'"{style}{before}'), text, pl.lit(after))
 
     def _shared_tails(self) -> dict[str, str]:
         """Return what follows the letters of an address, made once for all columns that share it -> its column."""
@@ -123,8 +124,7 @@ class Rows:
             f'"{f" s={chr(34)}{column.style}{chr(34)}" if column.style else ""}{cell.form[0]}'
             for column, cell in zip(self._columns, self._cells, strict=True)
         )
-        taken = {column.name for column in self._columns} | {self._row}
-        return {tail: _unused(f"tail {n}", taken) for n, tail in enumerate(tails)}
+        return {tail: f"tail {n}" for n, tail in enumerate(tails)}
 
 
 def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Cell:
@@ -169,10 +169,3 @@ def _many_digits(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
     """Return whether a decimal has more than 15 digits, not counting zeros at the end of its fraction."""
     digits = text.str.strip_chars_end("0") if dtype.scale else text
     return digits.str.replace_all("[-.]", "").str.strip_chars_start("0").str.len_bytes() > 15
-
-
-def _unused(name: str, taken: set[str] | Mapping[str, object]) -> str:
-    """Return a column name that is not taken."""
-    while name in taken:
-        name = f"_{name}"
-    return name

@@ -29,7 +29,7 @@ def _table_style(name: str) -> str:
 
 def _format_code(code: str) -> str:
     if not code.strip() or len(code) > 255 or re.search("[\x00-\x1f]", code):
-        raise ValueError(f"{code!r} is no number format; write one as in Excel's dialog, such as #,##0.00 or yyyy-mm-dd")
+        raise ValueError(f"{code!r} is no number format; write one of Excel's, such as #,##0.00 or yyyy-mm-dd")
     return code
 
 

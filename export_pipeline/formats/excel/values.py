@@ -1,7 +1,8 @@
 """What a sheet holds of each type, and what it loses.
 
-Excel's numbers are doubles of which 15 digits show; its dates are days since 1900 as such numbers, from 1900-03-01 (serial
-61: before that Excel counts a day that never was) to 9999-12-31. What does not fit is written as text and keeps its value.
+Excel's numbers are doubles of which 15 digits show; its dates are days since 1900 as such numbers, from 1900-03-01
+(serial 61: before that Excel counts a day that never was) to 9999-12-31. What does not fit is written as text and keeps
+its value.
 """
 
 from __future__ import annotations
@@ -37,26 +38,23 @@ def is_nested(dtype: pl.DataType) -> bool:
     return isinstance(dtype, _NESTED)
 
 
-def held(name: str, dtype: pl.DataType, non_finite: NonFinite) -> pl.Expr:
-    """Return the column as a sheet holds it; its name is kept."""
-    column = pl.col(name)
+def held(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> pl.Expr:
+    """Return the column as a sheet holds it."""
     if isinstance(dtype, pl.String):
-        value = _text(column)
-    elif isinstance(dtype, (pl.Categorical, pl.Enum)):
-        value = _text(column.cast(pl.String))
-    elif is_nested(dtype):
-        value = _text(json_text(column, dtype))
-    elif isinstance(dtype, pl.Binary):
-        value = _text(column.bin.head(_MAX_BINARY).bin.encode("base64"))
-    elif dtype.is_float():
-        value = _float(column.cast(pl.Float32) if isinstance(dtype, pl.Float16) else column, non_finite)
-    elif isinstance(dtype, pl.Datetime):
-        value = _datetime(column.dt.replace_time_zone(None) if dtype.time_zone else column)
-    elif isinstance(dtype, pl.Duration):
-        value = _micros(column.dt.cast_time_unit("us").to_physical() / DAY).cast(pl.Duration("us"))
-    else:
-        value = column
-    return value.alias(name)
+        return _text(column)
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return _text(column.cast(pl.String))
+    if is_nested(dtype):
+        return _text(json_text(column, dtype))
+    if isinstance(dtype, pl.Binary):
+        return _text(column.bin.head(_MAX_BINARY).bin.encode("base64"))
+    if dtype.is_float():
+        return _float(column.cast(pl.Float32) if isinstance(dtype, pl.Float16) else column, non_finite)
+    if isinstance(dtype, pl.Datetime):
+        return _datetime(column.dt.replace_time_zone(None) if dtype.time_zone else column)
+    if isinstance(dtype, pl.Duration):
+        return _micros(column.dt.cast_time_unit("us").to_physical() / DAY).cast(pl.Duration("us"))
+    return column
 
 
 def losses(schema: Mapping[str, pl.DataType], non_finite: NonFinite) -> Iterator[Loss]:
@@ -89,7 +87,7 @@ def _text(column: pl.Expr) -> pl.Expr:
 def _float(column: pl.Expr, non_finite: NonFinite) -> pl.Expr:
     if non_finite == "empty":
         column = pl.when(column.is_finite()).then(column)
-    elif non_finite == "error_value":  # there is one error value for both infinities
+    if non_finite == "error_value":  # there is one error value for both infinities
         column = pl.when(column.is_infinite()).then(column.abs()).otherwise(column)
     return column + 0.0  # -0 becomes 0
 

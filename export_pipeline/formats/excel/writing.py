@@ -31,7 +31,7 @@ def write(blocks: Generator[Block], package: Package, look: Look, names: Sequenc
 
 
 def widths(names: Sequence[str], longest: Sequence[int], look: Look, given: Widths) -> list[float]:
-    """Return the width of each column in characters: what is asked for, else what the header and the first rows need."""
+    """Return the width of each column in characters: what is asked for, else what header and first rows need."""
     made = []
     for n, (name, code) in enumerate(zip(names, look.formats, strict=True)):
         if isinstance(given, (int, float)):

@@ -1,7 +1,7 @@
 """The second reader: it proves what a workbook holds, and shares no code with the writer.
 
-It reads the XML dialect of this package only, and strictly: every byte of a sheet must be what the dialect says, so a file
-that is not well formed, has cells in a wrong place, of a wrong kind or in a wrong order is refused, not guessed at.
+It reads the XML dialect of this package only, and strictly: every byte of a sheet must be what the dialect says. A file
+that is not well formed or has cells in a wrong place, of a wrong kind or in a wrong order is refused.
 Unzipping and the XML of the small parts are Python's own; cells are taken apart by Polars' operations on columns.
 """
 
@@ -23,9 +23,9 @@ def read(
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of all sheets, in order, in batches, with this schema.
 
-    `headers` are the texts that the first row of each sheet must have (None: there is no such row), `formats` the number
-    format that each column's numbers must have (None: General). Raises ValueError that says where the file is not as it
-    must be.
+    `headers` are the texts that the first row of each sheet must have (None: there is no such row), `formats` the
+    number format that each column's numbers must have (None: General). Raises ValueError that says where the file is
+    not as it must be.
     """
     with Workbook(path) as workbook:
         workbook.check_parts()

@@ -1,8 +1,9 @@
 """A piece of a sheet as a frame: the XML of many rows, cut at ``</c>``, column by column.
 
-A piece is ``<row r="2"><c r="A2"><v>1</v></c>...</row><row r="3">...``: cut at ``</c>`` each part is one cell, and the first
-cell of a row has the row's beginning before it. A cell that is not there is null. What each cell must begin with is known
-(its address), so whole columns are compared with what they must be instead of being searched; every byte is accounted for.
+A piece is ``<row r="2"><c r="A2"><v>1</v></c>...</row><row r="3">...``: cut at ``</c>`` each part is one cell, and the
+first cell of a row has the row's beginning before it. A cell that is not there is null. What each cell must begin with
+is known (its address), so whole columns are compared with what they must be instead of being searched; every byte is
+accounted for.
 Without addresses (``<row><c><v>1</v></c>``), every cell is there, and ``<c></c>`` is null.
 """
 
@@ -64,7 +65,7 @@ class Grid:
         return Piece(cut.first, frame)
 
     def _aligned(self, cut: _Cut) -> Iterator[pl.Series]:
-        """Yield the cells of each column behind their addresses, for the rows that have cells; null where there is none."""
+        """Yield each column's cells behind their addresses, for the rows that have cells; null where there is none."""
         # The cell that follows the last one found is the next column's, if it has its address.
         following, place = pl.concat([cut.cells, pl.Series([""])]), cut.starts
         digits = None if cut.numbers is None else cut.numbers.cast(pl.String).alias("digits")
@@ -97,7 +98,7 @@ def _cut(xml: bytes) -> _Cut:
     counts = heads.str.count_matches("<row ", literal=True).cast(pl.Int64)
     ends = counts.cum_sum() + first  # the number of the row after this one
     begun = _row_tags(ends - counts, ends)
-    if not heads.str.starts_with(begun).all():
+    if not pl.select(pl.lit(heads).str.starts_with(pl.lit(begun)).all()).item():
         raise ValueError(f"the rows from {first:,} on are not numbered one after the other")
     last = int(ends[-1]) if len(ends) else first
     more = tail.count("<row ")
@@ -109,7 +110,7 @@ def _cut(xml: bytes) -> _Cut:
 
 
 def _row_tags(starts: pl.Series, ends: pl.Series) -> pl.Series:
-    """Return what stands before the first cell of rows: nearly always one tag, more where rows without cells precede."""
+    """Return what stands before the first cell of rows: one tag, more where rows without cells precede."""
     numbered = pl.DataFrame({"start": starts, "end": ends})
     one = pl.concat_str(pl.lit('</row><row r="'), pl.col("start"), pl.lit('">'))
     if (ends - starts == 1).all():

@@ -1,23 +1,22 @@
-"""Columns of cells as columns of values: each is taken as if all its cells were written like the first, which nearly all are.
+"""Columns of cells as columns of values: each is taken as if all its cells were written like the first.
 
-Whether they are is compared for whole columns. A column with several kinds of cells is taken kind by kind.
+Nearly always they are; that is compared for whole columns. A column with several kinds of cells is taken kind by kind.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import polars as pl
 
-from export_pipeline.formats.excel.reader.values import SPECIAL, from_text, number, plain
+from export_pipeline.formats.excel.reader.values import from_text, number, plain
 
 _OPENING = re.compile(r'(?: s="(\d+)")?(?: t="(b|e|inlineStr)")?><(v|is><t(?: xml:space="preserve")?)>')
 _KINDS = {None: "n", "b": "b", "e": "e", "inlineStr": "t"}
 
-T = TypeVar("T")
 NumberFormat = Callable[[int], str]
 """Style -> the number format of cells in it."""
 
@@ -56,7 +55,8 @@ def values_of(cells: pl.DataFrame, columns: Sequence[Column], number_format: Num
     """
     ways: dict[int, _Way] = {}
     for n, column in enumerate(columns):
-        way = _try(column, lambda: _way(cells.to_series(n), column, number_format))  # noqa: B023: called at once
+        with _naming(column):
+            way = _way(cells.to_series(n), column, number_format)
         if way is not None:
             ways[n] = way
     tried = cells.select(
@@ -66,17 +66,19 @@ def values_of(cells: pl.DataFrame, columns: Sequence[Column], number_format: Num
     )
     direct = {n: way for n, way in ways.items() if tried[f"{n} right"][0]}
     numbers = _numbers(tried, {n: way for n, way in direct.items() if way.kind != "t"}, columns)
-    read = []
+    read = {}
     for n, column in enumerate(columns):
         if n not in ways:
             values = pl.Series([None] * cells.height, dtype=column.dtype)
         elif n in numbers:
             values = numbers[n]
         elif n in direct:
-            values = _try(column, lambda: from_text(plain(tried[f"{n} text"]), column.dtype))  # noqa: B023: the same
+            with _naming(column):
+                values = from_text(plain(tried[f"{n} text"]), column.dtype)
         else:
-            values = _try(column, lambda: _mixed(cells.to_series(n), column, number_format))  # noqa: B023: the same
-        read.append(values.alias(column.name))
+            with _naming(column):
+                values = _mixed(cells.to_series(n), column, number_format)
+        read[column.name] = values
     return pl.DataFrame(read)
 
 
@@ -84,13 +86,14 @@ def _numbers(tried: pl.DataFrame, ways: dict[int, _Way], columns: Sequence[Colum
     """Return the values of columns of numbers, all in one go; one after the other where one fails, to name it."""
     made: dict[int, pl.Expr] = {}
     for n, way in ways.items():
-        dtype = columns[n].dtype
-        made[n] = _try(columns[n], lambda: number(pl.col(f"{n} text"), way.kind, dtype))  # noqa: B023: called at once
+        with _naming(columns[n]):
+            made[n] = number(pl.col(f"{n} text"), way.kind, columns[n].dtype)
     try:
         frame = tried.select(expression.alias(str(n)) for n, expression in made.items())
     except pl.exceptions.PolarsError:
         for n, expression in made.items():
-            _try(columns[n], lambda: tried.select(expression))  # noqa: B023: called at once
+            with _naming(columns[n]):
+                tried.select(expression)
         raise
     return {n: frame[str(n)] for n in made}
 
@@ -131,9 +134,10 @@ def _way(cells: pl.Series, column: Column, number_format: NumberFormat) -> _Way 
     return _Way(opening[0], ending, kind)
 
 
-def _try(column: Column, read: Callable[[], T]) -> T:
-    """Return what was read; whatever goes wrong names the column."""
+@contextlib.contextmanager
+def _naming(column: Column) -> Iterator[None]:
+    """Name the column in whatever goes wrong."""
     try:
-        return read()
+        yield
     except Exception as error:
         raise ValueError(f"column {column.name!r}: {str(error).splitlines()[0]}") from error

@@ -48,7 +48,9 @@ class Workbook:
         if len(names) != len(set(names)):
             raise ValueError("a part is in the package twice")
         types = self._tree("[Content_Types].xml")
-        declared = {part.attrib["PartName"].lstrip("/"): part.attrib["ContentType"] for part in types.iter(f"{_TYPES}Override")}
+        declared = {
+            part.attrib["PartName"].lstrip("/"): part.attrib["ContentType"] for part in types.iter(f"{_TYPES}Override")
+        }
         endings = {part.attrib["Extension"] for part in types.iter(f"{_TYPES}Default")}
         for name in declared.keys() - set(names):
             raise ValueError(f"the part {name} is missing")
@@ -85,7 +87,7 @@ class Workbook:
         return self._formats[style]
 
     def check_tables(self, sheet: str, rows: int, columns: int, headers: Sequence[str] | None) -> None:
-        """Refuse tables that do not span the sheet's rows, or whose columns are not its headers: Excel repairs those."""
+        """Refuse tables that do not span the sheet's rows or have other headers: Excel repairs those."""
         folder, name = posixpath.split(sheet)
         relations = f"{folder}/_rels/{name}.rels"
         if relations not in self._zip.namelist():
@@ -102,7 +104,7 @@ class Workbook:
                 raise ValueError(f"{part} spans {table.attrib['ref']}, not the {rows:,} rows of its sheet")
 
     def _tree(self, part: str) -> Tree.Element:
-        return Tree.fromstring(self._zip.read(part))  # noqa: S314: expat, without entities: the file is our own
+        return Tree.fromstring(self._zip.read(part))  # noqa: S314 (expat, no entities: the file is ours)
 
     def _targets(self, relations: str) -> dict[str, str]:
         """Return id -> part of what a part refers to; ValueError where it is not there."""

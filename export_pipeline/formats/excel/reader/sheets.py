@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -90,13 +91,13 @@ def _pieces(blocks: Iterator[bytes], headers: Sequence[str] | None) -> Iterator[
         if not last.endswith(_ROW):
             raise ValueError("the sheet ends in the middle of a row")
         yield last[: -len(_ROW)]
-    Tree.fromstring(before + _BEGIN + _END + after)  # noqa: S314: expat, without entities: the file is our own
+    Tree.fromstring(before + _BEGIN + _END + after)  # noqa: S314 (expat, no entities: the file is ours)
 
 
 def _check_headers(xml: bytes, headers: Sequence[str]) -> None:
-    row = Tree.fromstring(xml)  # noqa: S314: expat, without entities: the file is our own
+    row = Tree.fromstring(xml)  # noqa: S314 (expat, no entities: the file is ours)
     texts = [text_of("".join(cell.itertext())) for cell in row]
     places = [cell.attrib["r"].rstrip("0123456789") for cell in row]
-    ordered = all((len(a), a) < (len(b), b) for a, b in zip(places, places[1:], strict=False))
+    ordered = all((len(a), a) < (len(b), b) for a, b in itertools.pairwise(places))
     if texts != list(headers) or not ordered or row.attrib["r"] != "1":
         raise ValueError(f"the headers are {texts[:20]}, not {list(headers)[:20]}")
