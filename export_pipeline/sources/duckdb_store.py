@@ -89,7 +89,14 @@ class DuckDbSession(Session):
         if statements[0].type != duckdb.StatementType.SELECT:
             kind = str(statements[0].type).rpartition(".")[2]
             raise ConfigError(f"{request.what}: it must be one SELECT; {kind} is refused, exports only read")
-        return DuckDbRows(self, f"({query.strip().rstrip(';')}\n) AS q", request, ordered=is_ordered(query))
+        text = query.strip().rstrip(";").rstrip()
+        try:
+            with contextlib.closing(self.cursor()) as cursor:
+                names = cursor.sql(f"{text}\n").columns
+        except duckdb.Error as error:
+            raise _unread(error, request.what) from error
+        check_unique([name.lower() for name in names], request.what)  # DuckDB knows no capitals in names
+        return DuckDbRows(self, f"({text}\n) AS q", request, ordered=is_ordered(text))
 
     def close(self) -> None:
         """Close the connection."""
@@ -106,7 +113,6 @@ class DuckDbRows(Opened):
         with self._reading() as cursor:
             found = cursor.sql(f"SELECT * FROM {rows}")
             names, kinds = found.columns, found.types
-        check_unique(names, self.what)
         check_columns(names, request.types, request.roles, self.what)
         self._wished = {name: dtype_named(wish) for name, wish in request.types.items()}
         self._native = {

@@ -18,6 +18,8 @@ from export_pipeline.sources.files.base import FileFormat, FileRequest, united
 from export_pipeline.sources.types import convert, dtype_named
 
 _MAGIC = b"ARROW1"
+_UNKNOWN = ("decimal256", "interval", "union", "run_end_encoded")
+"""Types that Polars does not have; it may crash instead of refusing them."""
 
 
 class ArrowFile(FileFormat):
@@ -41,7 +43,7 @@ class ArrowRows(Opened):
         self.what, self.roles = request.what, request.roles
         self._pins = tuple(Pin.of(path) for path in request.paths)
         self.version = format.digest(self._pins, request)
-        self._own = [pl.DataFrame(pl.from_arrow(_open(pin.path).schema.empty_table())).schema for pin in self._pins]
+        self._own = [_schema(pin.path) for pin in self._pins]
         found = united(
             [(pin.path, schema) for pin, schema in zip(self._pins, self._own, strict=True)], self.what, request.types
         )
@@ -73,6 +75,15 @@ class ArrowRows(Opened):
                 yield from to_batches(pl.DataFrame(changed))
                 before += batch.num_rows
             pin.check()
+
+
+def _schema(path: Path) -> pl.Schema:
+    """Return a file's columns. Raises `SourceError` for types that Polars does not have."""
+    found = _open(path).schema
+    for field in found:
+        if any(word in str(field.type) for word in _UNKNOWN):
+            raise SourceError(f"{path} has a column {field.name!r} of the type {field.type}, which cannot be read")
+    return pl.DataFrame(pl.from_arrow(found.empty_table())).schema
 
 
 def _open(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -69,6 +70,10 @@ def united(files: Sequence[tuple[Path, pl.Schema]], what: str, given: Collection
     for path, schema in files:
         for name, dtype in schema.items():
             mine = plain(dtype)
+            if re.search(r"precision=(39|[4-9]\d|\d{3})", str(mine)):
+                raise SourceError(
+                    f"column {name!r} of {path} is {mine}: decimals of more than 38 digits cannot be read"
+                )
             known = found.setdefault(name, mine)
             if known != mine:
                 wide = wider(known, mine) or (pl.String() if name in given else None)
