@@ -73,19 +73,27 @@ def none_of(part: Bounds) -> Bounds:
     return Bounds(surely_not(part.lower), surely_not(part.upper))
 
 
+def _bound(value: Any) -> Any:
+    """Return a bound value without a type: some dialects would cast it to one, which the largest numbers do not fit."""
+    from sqlalchemy import literal
+    from sqlalchemy.types import NullType
+
+    return literal(value, NullType())
+
+
 _DUCKDB = {INTEGER, FLOAT, DECIMAL, TEXT, BOOLEAN, DATE, DATETIME}
 """Not times of day: DuckDB has three types of them that it does not compare with one another."""
 
 
 def _duckdb(operator: Operator, kind: Kind, column: Any, values: Sequence[Any]) -> Bounds:
-    from sqlalchemy import String, and_, cast, collate, func, literal, not_, or_
+    from sqlalchemy import String, and_, cast, collate, func, not_, or_
 
     if kind not in _DUCKDB or operator.clause is None:
         return ALL
     if kind is TEXT:
         # an ENUM has an order of its own, a UUID or JSON is read as text, a column's collation may fold letters
         column = collate(cast(column, String), "BINARY")
-    clause = operator.clause(column, [literal(value) for value in values])
+    clause = operator.clause(column, [_bound(value) for value in values])
     if kind is FLOAT and operator.key == "is_null":
         clause = or_(clause, func.isnan(column))
         return Bounds(clause, clause)
@@ -102,20 +110,20 @@ _STORED: Mapping[str, Sequence[str]] = {
 
 
 def _sqlite(operator: Operator, kind: Kind, column: Any, values: Sequence[Any]) -> Bounds:
-    from sqlalchemy import and_, collate, func, literal, literal_column, or_
+    from sqlalchemy import and_, collate, func, literal_column, or_
 
     numbers, texts_and_blobs = column < literal_column("''"), column >= literal_column("''")
     if kind in {DATE, DATETIME} and operator.key in _WINDOWS:
         first, last = _WINDOWS[operator.key](values)
-        days = [column >= literal(_days(first, -1))] if first is not None else []
-        days += [column < literal(_days(last, 2))] if last is not None else []
+        days = [column >= _bound(_days(first, -1))] if first is not None else []
+        days += [column < _bound(_days(last, 2))] if last is not None else []
         return Bounds(or_(and_(*days), numbers), None)
     if operator.clause is None or kind.name not in _STORED or (kind is TEXT and operator.needs == "order"):
         return ALL
     if kind is FLOAT and any(abs(value) >= _EXACT_FLOAT for value in values):
         return ALL  # integers beyond it are compared exactly there, but read as rounded numbers
     asked = collate(column, "BINARY") if kind is TEXT and values else column
-    clause = operator.clause(asked, [literal(value) for value in values])
+    clause = operator.clause(asked, [_bound(value) for value in values])
     others = (numbers, column >= literal_column("x''")) if kind is TEXT else (texts_and_blobs,)
     lower = and_(clause, func.typeof(column).in_(_STORED[kind.name]))
     return Bounds(or_(clause, *others), lower if operator.exact else None)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.engine.default import DefaultDialect
 
 from export_pipeline.filters import AnyFilter, Roles, read_filter
 from export_pipeline_tests.filters import samples
 from export_pipeline_tests.filters.samples import BERLIN, COLUMNS
 
 Case = tuple[Any, list[dict[str, Any]]]
-DIALECTS = {"duckdb": DefaultDialect(paramstyle="numeric_dollar"), "sqlite": SQLiteDialect(paramstyle="qmark")}
+_postgresql: Callable[..., sa.Dialect] = PGDialect  # DuckDB speaks as PostgreSQL does
+DIALECTS: Mapping[str, sa.Dialect] = {
+    "duckdb": _postgresql(paramstyle="numeric_dollar"),
+    "sqlite": SQLiteDialect(paramstyle="qmark"),
+}
 
 
 def bound(written: Any, schema: pl.Schema) -> AnyFilter:
