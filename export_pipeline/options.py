@@ -45,6 +45,8 @@ class Options(BaseModel):
     """The field that the body behind the tag is."""
     short: ClassVar[str | None] = None
     """The field that a body which is no mapping stands for."""
+    bare: ClassVar[bool] = True
+    """Whether the tag alone is enough where no field is required."""
     also: ClassVar[Mapping[str, str]] = {}
     """Other accepted spellings of options: given name -> field."""
 
@@ -189,7 +191,7 @@ class OneOf:
                 value.tag = spelled
             member = members[value.tag]
             if value.body is None and member.whole is not None:
-                raise PydanticCustomError("missing", "'{given}' needs a value", {"given": value.tag})
+                raise PydanticCustomError("no_body", "'{given}' needs a value", {"given": value.tag})
             return value
 
         schemas = {tag: handler.generate_schema(member) for tag, member in members.items()}
@@ -252,7 +254,7 @@ def _written(value: Any) -> Any:
 
 def all_defaults(model: type[Options]) -> bool:
     """Return whether the bare tag of this model is enough: no field is required."""
-    return model.whole is None and not any(info.is_required() for info in model.model_fields.values())
+    return model.bare and model.whole is None and not any(info.is_required() for info in model.model_fields.values())
 
 
 def _members(source: Any) -> tuple[type[Options], ...]:

@@ -76,3 +76,8 @@ def test_helpers() -> None:
     assert did_you_mean("STATUS", ["status", "agent"]) == "did you mean 'status'?"
     assert did_you_mean("x", []) == "there is none"
     assert did_you_mean("zzz", [f"column{i}" for i in range(20)]).endswith("and 8 more")
+
+
+def test_a_tag_without_its_value_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^do: 'all' needs a value$"):
+        parse(Walk, {"name": "x", "do": {"all": None}})

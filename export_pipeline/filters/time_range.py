@@ -31,6 +31,7 @@ class TimeRange(Filter):
     """
 
     tag: ClassVar[str] = "time_range"
+    bare: ClassVar[bool] = False
     short: ClassVar[str | None] = "period"
 
     period: str | None = None
