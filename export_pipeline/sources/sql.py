@@ -45,13 +45,12 @@ def condition(filter: Filter | None, asked: Collection[str], schema: pl.Schema, 
     from sqlalchemy.dialects import postgresql, sqlite
 
     make: Any = sa.sql.quoted_name
+    dialects: Any = (sqlite.dialect, postgresql.dialect)
     columns: dict[str, Any] = {name: sa.column(make(name, True)) for name in asked}
     clause = filter.clause(columns, schema, _UTC, dialect)
     if clause is None:
         return None
-    spoken = (
-        sqlite.dialect(paramstyle="qmark") if dialect == "sqlite" else postgresql.dialect(paramstyle="numeric_dollar")
-    )
+    spoken = dialects[0](paramstyle="qmark") if dialect == "sqlite" else dialects[1](paramstyle="numeric_dollar")
     compiled = clause.compile(dialect=spoken, compile_kwargs={"render_postcompile": True})
     return Condition(str(compiled), tuple(compiled.params[name] for name in compiled.positiontup or ()))
 

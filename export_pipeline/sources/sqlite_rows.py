@@ -17,14 +17,13 @@ from export_pipeline.sources.evidence import TIMES, Evidence
 from export_pipeline.sources.sql import Condition, condition, quoted, select
 from export_pipeline.sources.sqlite_types import (
     BYTES,
+    HUGE,
     MIXED,
     TIME,
     Declared,
-    Facts,
     Reader,
     by_content,
     declared,
-    facts_sql,
     plain_reader,
 )
 from export_pipeline.sources.stores import Request
@@ -33,8 +32,10 @@ from export_pipeline.sources.types import convert, dtype_named, unfit
 if TYPE_CHECKING:
     from export_pipeline.sources.sqlite_store import SqliteSession
 
-_ROWS = 1_000
-"""Rows fetched at once: more are slower, as Python's garbage collector then looks at them."""
+_ROWS = 400
+"""Rows fetched at once: with more, Python's garbage collector looks at them again and again."""
+_TOGETHER = 4
+"""Columns looked at in one pass: their storage classes give few combinations."""
 _SETTLED = 0.1
 """Seconds after which a file's time tells its last change for sure."""
 _KNOWN: dict[object, dict[str, Reader]] = {}
@@ -119,17 +120,34 @@ class SqliteRows(Opened):
             stored = ", ".join(f"'{kind}'" for kind in ("null", *how.stored))
             tests.append(f"typeof({column}) NOT IN ({stored})")
             tests += [f"({how.odd.format(c=column)})"] if how.odd else []
-        query = f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE {' OR '.join(tests)})"
+        return self._exists(" OR ".join(tests))
+
+    def _exists(self, test: str) -> bool:
+        query = f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE {test})"
         return bool(self._connection.execute(query).fetchone()[0])
+
+    def _classes(self, columns: list[str]) -> dict[str, set[str]]:
+        """Return the storage classes that occur in each column."""
+        found: dict[str, set[str]] = {name: set() for name in columns}
+        for start in range(0, len(columns), _TOGETHER):
+            names = columns[start : start + _TOGETHER]
+            asked = ", ".join(f"typeof({quoted(name)})" for name in names)
+            for row in self._connection.execute(f"SELECT DISTINCT {asked} FROM {self._rows}"):
+                for name, kind in zip(names, row, strict=True):
+                    found[name] |= {kind} - {"null"}
+        return found
 
     def _by_values(self, columns: dict[str, Declared]) -> dict[str, Reader]:
         """Return how columns are read whose values decide."""
-        asked = [part for name in columns for part in facts_sql(quoted(name))]
-        row = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._rows}").fetchone()
-        facts = {name: Facts(*map(bool, row[5 * n : 5 * n + 5])) for n, name in enumerate(columns)}
+        classes = self._classes(list(columns))
         readers, texts = dict[str, Reader](), dict[str, Evidence]()
         for name, how in columns.items():
-            reader = self._as_declared(name, how, facts[name]) or by_content(how.dtype, facts[name])
+            found = classes[name]
+            if how.stored and found and found <= {*how.stored} and not self._odd({name: how}):
+                readers[name] = plain_reader(how.dtype)
+                continue
+            huge = {"integer", "real"} <= found and self._exists(HUGE.format(c=quoted(name)))
+            reader = by_content(how.dtype, found, huge=huge)
             if reader is not None:
                 readers[name] = reader
             elif how.family in ("time", "content"):
@@ -138,19 +156,13 @@ class SqliteRows(Opened):
                 texts[name] = Evidence(("boolean",) if how.family == "boolean" else (), blank=False)
         if texts:
             cursor = self._connection.execute(f"SELECT {', '.join(map(quoted, texts))} FROM {self._rows}")
-            while rows := cursor.fetchmany(10 * _ROWS):
+            while rows := cursor.fetchmany(20 * _ROWS):
                 for evidence, values in zip(texts.values(), zip(*rows, strict=True), strict=True):
                     evidence.add(pl.Series(values, dtype=pl.String))
         return readers | {
             name: plain_reader(evidence.dtype) if evidence.dtype != pl.Boolean() else MIXED._replace(dtype=pl.Boolean())
             for name, evidence in texts.items()
         }
-
-    def _as_declared(self, name: str, how: Declared, facts: Facts) -> Reader | None:
-        """Return the reader of the declared type where this column is as declared, though another is not."""
-        if not how.stored or not facts.classes or not facts.classes <= set(how.stored):
-            return None
-        return None if self._odd({name: how}) else plain_reader(how.dtype)
 
     def batches(
         self,

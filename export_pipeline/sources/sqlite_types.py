@@ -21,13 +21,14 @@ without values has its declared type.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
-_EXACT = 2**53
+HUGE = f"typeof({{c}}) = 'integer' AND ({{c}} > {2**53} OR {{c}} < -{2**53})"
+"""SQL that is true of a whole number that floats cannot hold; ``{c}`` is the column."""
 _DECIMAL = re.compile(r"(?:DECIMAL|NUMERIC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 
 
@@ -50,12 +51,7 @@ _FAMILIES: tuple[tuple[str, Declared], ...] = (
     ("INT", Declared("integer", pl.Int64(), ("integer",))),
     ("CHAR|CLOB|TEXT|JSON|UUID", Declared("text", pl.String())),
     ("BLOB", Declared("binary", pl.Binary(), ("blob",))),
-    (
-        "REAL|FLOA|DOUB",
-        Declared(
-            "float", pl.Float64(), ("real", "integer"), f"typeof({{c}}) = 'integer' AND abs({{c}} / 2) > {_EXACT // 2}"
-        ),
-    ),
+    ("REAL|FLOA|DOUB", Declared("float", pl.Float64(), ("real",))),
     ("NUM|DEC", Declared("content", pl.Float64())),
     ("", Declared("content", pl.String())),
 )
@@ -75,27 +71,6 @@ def declared(name: str) -> Declared:
     return next(family for pattern, family in _FAMILIES if re.search(pattern, upper))
 
 
-class Facts(NamedTuple):
-    """What the values of a column are: which storage classes, whole numbers that floats cannot hold."""
-
-    integer: bool
-    real: bool
-    text: bool
-    blob: bool
-    huge: bool
-
-    @property
-    def classes(self) -> set[str]:
-        """The storage classes that occur."""
-        return {name for name in ("integer", "real", "text", "blob") if getattr(self, name)}
-
-
-def facts_sql(column: str) -> list[str]:
-    """Return the aggregates that `Facts` are made of."""
-    classes = [f"max(typeof({column}) = '{name}')" for name in ("integer", "real", "text", "blob")]
-    return [*classes, f"max(typeof({column}) = 'integer' AND ({column} > {_EXACT} OR {column} < -{_EXACT}))"]
-
-
 class Reader(NamedTuple):
     """How a column's values become an Arrow array."""
 
@@ -107,18 +82,20 @@ class Reader(NamedTuple):
     """The SQL that reads it."""
 
 
-def by_content(dtype: pl.DataType, facts: Facts) -> Reader | None:
-    """Return the reader for values of these classes; None where they are texts that may be times."""
-    found = facts.classes
-    if not found:
+def by_content(dtype: pl.DataType, classes: Set[str], *, huge: bool) -> Reader | None:
+    """Return the reader for values of these storage classes; None where they are texts that may be times.
+
+    `huge` says that whole numbers are among them that floats cannot hold.
+    """
+    if not classes:
         return plain_reader(dtype)
-    if found == {"integer"}:
+    if classes == {"integer"}:
         return plain_reader(pl.Int64())
-    if found <= {"integer", "real"} and not facts.huge:
+    if classes <= {"integer", "real"} and not huge:
         return plain_reader(pl.Float64())
-    if found == {"blob"}:
+    if classes == {"blob"}:
         return plain_reader(pl.Binary())
-    return None if found == {"text"} else MIXED
+    return None if classes == {"text"} else MIXED
 
 
 def plain_reader(dtype: pl.DataType) -> Reader:
