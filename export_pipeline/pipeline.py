@@ -102,10 +102,10 @@ def run(config: ExportConfig, context: Context, *, logical_time: datetime | None
     context.home.create()
     try:
         results: dict[str, Any] = {}
-        with context.staging.held():
+        with context.staging.held():  # between two stages, too: a sweep takes whatever nobody holds
             results["plan"] = plan(context, config, logical_time or datetime.now(UTC))
-        for stage in STAGES:
-            results[stage.name] = stage(context, results)
+            for stage in STAGES:
+                results[stage.name] = stage(context, results)
     finally:
         context.staging.remove()
     return Result(results["plan"], results["extract"], results["write"], results["deliver"])
