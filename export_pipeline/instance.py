@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from export_pipeline import files
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError, SourceUnavailableError
@@ -19,6 +20,8 @@ LOCATION = "export_pipeline.definitions"
 REPOSITORY = "__repository__"
 FILE = "instance.json"
 """In Dagster's folder: where the instance that serves this home answers."""
+LOCK = "up.lock"
+"""In Dagster's folder: locked as long as `up` lives, however it ends."""
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
@@ -43,11 +46,7 @@ query Run($id: ID!, $cursor: String) {
       cursor
       events {
         __typename
-        ... on MessageEvent { message stepKey level }
-        ... on MaterializationEvent { metadataEntries { label ... on JsonMetadataEntry { jsonString } } }
-        ... on ExecutionStepFailureEvent { error { message } failureMetadata { metadataEntries { label
-          ... on TextMetadataEntry { text } } } }
-        ... on RunFailureEvent { error { message } }
+        ... on MessageEvent { message stepKey }
       }
     }
   }
@@ -83,21 +82,68 @@ query Jobs($location: String!) {
 }"""
 
 
+@contextlib.contextmanager
+def claimed(home: Home) -> Iterator[bool]:
+    """Be the only `up` of this home while the block lasts; gives False where there is another one."""
+    handle = os.open(home.dagster / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        yield _taken(handle)
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    for _ in range(10):  # somebody may be looking at it just now
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def is_claimed(home: Home) -> bool:
+    """Return whether an `up` of this home lives."""
+    try:
+        handle = os.open(home.dagster / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
 @dataclass(frozen=True)
 class Instance:
     """Where Dagster's webserver answers."""
 
     url: str
     pid: int
+    """The process that `up` started; the leader of the group of all that belong to it."""
+
+    @classmethod
+    def announced(cls, home: Home) -> Instance | None:
+        """Return what the last `up` of this home wrote down, whether it still lives or not."""
+        try:
+            return cls(**json.loads((home.dagster / FILE).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
     @classmethod
     def find(cls, home: Home) -> Instance | None:
         """Return the instance that serves this home; None where there is none that answers."""
+        found = cls.announced(home) if is_claimed(home) else None
+        if found is None:
+            return None
+        import httpx
+
         try:
-            found = cls(**json.loads((home.dagster / FILE).read_text()))
-            os.kill(found.pid, 0)
             httpx.get(f"{found.url}/server_info", timeout=2.0).raise_for_status()
-        except (OSError, ValueError, TypeError, httpx.HTTPError):
+        except httpx.HTTPError:
             return None
         return found
 
@@ -108,6 +154,8 @@ class Instance:
 
     def query(self, text: str, **variables: Any) -> Any:
         """Return the data of a GraphQL answer; raises `SourceUnavailableError` where there is no answer."""
+        import httpx
+
         try:
             answer = httpx.post(f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=60.0)
             body = answer.json()

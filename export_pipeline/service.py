@@ -6,41 +6,57 @@ Either way the run is in the same history, and either way an interrupt ends it c
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 from export_pipeline import labels
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError
 from export_pipeline.home import Home
-from export_pipeline.instance import Instance
-from export_pipeline.launches import Launch
-from export_pipeline.pace import Pace
-from export_pipeline.results import ExportResult
+from export_pipeline.instance import Instance, is_claimed
+from export_pipeline.workers import Watch, Worker
 
 if TYPE_CHECKING:
     import dagster as dg
 
-Watch = Callable[[dict[str, Any]], None]
-"""Told what happens: ``{"stage": ...}``, with ``rows``, ``total``, ``rate`` where known; ``{"waiting": "queued"}``."""
+    from export_pipeline.launches import Launch
+    from export_pipeline.results import ExportResult
+
 PATIENCE = 20.0
-"""Seconds that a cancelled run gets to end cleanly before its process is ended."""
-OVER = {"SUCCESS", "FAILURE", "CANCELED"}
+"""Seconds that a cancelled run gets to end cleanly."""
+REFUSALS: dict[str, type[ExportError]] = {"ConfigError": ConfigError, "NotFoundError": NotFoundError}
+"""What a worker refuses with -> the error that it is here."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExportService:
     """What a person can do with the exports of a home folder."""
 
     home: Home
+    _ready: list[Worker] = field(default_factory=list, repr=False)
+
+    def warm(self) -> None:
+        """Start a worker while the launch is still being put together, where one will be needed.
+
+        Importing Dagster takes longer than most exports. `close` ends the workers that were not used.
+        """
+        if not is_claimed(self.home):
+            self._ready.append(Worker(self.home))
+
+    def close(self) -> None:
+        """End the workers that were not used."""
+        while self._ready:
+            self._ready.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def export_data(self, launch: Launch, watch: Watch = lambda _: None) -> ExportResult:
         """Run an export to its end; an interrupt cancels it and returns it as cancelled.
@@ -49,8 +65,12 @@ class ExportService:
         """
         instance = None if launch.private else Instance.find(self.home)
         if instance is not None:
-            return self._remote(instance, launch, watch)
-        return self._child(launch, watch)
+            from export_pipeline.remote import follow
+
+            threading.Thread(target=_import_history, daemon=True).start()  # Dagster, while somebody else works
+            run_id = follow(instance, launch, watch)
+            return self.get_export_status(run_id)[0]
+        return self._in_worker(launch, watch)
 
     def get_export_status(self, run_id: str) -> tuple[ExportResult, dict[str, Any]]:
         """Return a run as far as it is, and its stage, rows, total and rate."""
@@ -67,6 +87,13 @@ class ExportService:
         with self._history() as dagster:
             return history.results(dagster, export, limit)
 
+    def get_export_trace(self, run_id: str) -> str:
+        """Return where the errors of a run came from, for those who mend the program."""
+        from export_pipeline.defs import history
+
+        with self._history() as dagster:
+            return history.trace(dagster, self._full_id(dagster, run_id))
+
     def cancel_export(self, run_id: str) -> ExportResult:
         """Stop a run and wait until it is over; raises `ConfigError` where it is over already."""
         from export_pipeline.defs import history
@@ -75,39 +102,53 @@ class ExportService:
             run_id = self._full_id(dagster, run_id)
             before = history.result(dagster, run_id)
             if before.state in history.OVER:
-                raise ConfigError(f"run {run_id} is over: {before.state}")
-            deadline = time.monotonic() + PATIENCE
+                raise ConfigError(f"run {run_id} is over: {before.state}", cure="export-pipeline history shows it.")
+            started = asked = time.monotonic()
+            self._ask_to_stop(dagster, run_id)
             while (now := history.result(dagster, run_id)).state not in history.OVER:
-                self._ask_to_stop(dagster, run_id)
-                if time.monotonic() > deadline:
+                if time.monotonic() - started > PATIENCE:
                     raise ExportError(
                         f"run {run_id} is still {now.state} after {PATIENCE:.0f} s",
                         cure="Look at it in the Dagster UI; its process may wait for a disk or a server.",
                     )
-                time.sleep(0.3)
+                if time.monotonic() - asked > 1.0:  # a run that is starting does not hear it
+                    asked = time.monotonic()
+                    self._ask_to_stop(dagster, run_id)
+                time.sleep(0.1)
             return now
 
     def _ask_to_stop(self, dagster: dg.DagsterInstance, run_id: str) -> None:
-        """Ask the run's own process, else the instance, to stop it; a queued run is taken from the queue."""
+        """Ask whoever runs it to stop the run; one that nobody runs is ended here."""
+        from export_pipeline.defs import lives
+
         run = dagster.get_run_by_id(run_id)
-        worker = run.tags.get(labels.WORKER) if run is not None else None
-        if worker is not None:
-            if _is_worker(int(worker)):
-                os.kill(int(worker), signal.SIGTERM)
-            elif run is not None:
-                dagster.report_run_canceled(run, message="its process is gone")
+        if run is None or run.is_finished:
+            return
+        if labels.WORKER in run.tags:
+            if run.status.value != "CANCELING":
+                dagster.report_run_canceling(run)  # its worker sees it in the event log
+            elif not lives.lives(self.home, run_id):
+                lives.end(dagster, run)
+            elif time.time() - _asked_at(dagster, run_id) > PATIENCE / 2:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(run.tags[labels.WORKER]), signal.SIGKILL)
             return
         instance = Instance.find(self.home)
         if instance is not None:
             instance.terminate(run_id)
-        elif run is not None and not dagster.run_launcher.terminate(run_id):
-            dagster.report_run_canceled(run, message="no instance is up that could run it")
+            return
+        with contextlib.suppress(Exception):  # Dagster's own words for a code server that is gone
+            if dagster.run_launcher.terminate(run_id):
+                return
+        dagster.report_run_canceled(run, message="no instance is up that could run it")
 
     @contextlib.contextmanager
     def _history(self) -> Iterator[dg.DagsterInstance]:
         from export_pipeline.defs.instance import open_instance
+        from export_pipeline.defs.lives import bury
 
         with open_instance(self.home) as dagster:
+            bury(dagster, self.home)
             yield dagster
 
     @staticmethod
@@ -115,105 +156,64 @@ class ExportService:
         """Return the run that begins with this text: people copy the first characters."""
         if dagster.has_run(run_id):
             return run_id
-        found = [run.run_id for run in dagster.get_runs(limit=1000) if run.run_id.startswith(run_id)] if run_id else []
+        found = [known for known in dagster.get_run_ids(limit=1000) if known.startswith(run_id)] if run_id else []
         if len(found) != 1:
             several = f": {len(found)} begin with it" if found else ""
             raise NotFoundError(f"there is no run {run_id!r}{several}", cure="export-pipeline history shows them.")
         return found[0]
 
-    def _remote(self, instance: Instance, launch: Launch, watch: Watch) -> ExportResult:
-        run_id = instance.launch(launch.job, launch.config, launch.tags())
-        cursor: str | None = None
-        interrupted = 0.0
-        while True:
-            try:
-                status, events, cursor = instance.events(run_id, cursor)
-                for event in events:
-                    message = _told(event)
-                    if message is not None:
-                        watch(message)
-                if status in OVER:
-                    return self.get_export_status(run_id)[0]
-                if status in ("QUEUED", "NOT_STARTED", "STARTING"):
-                    watch({"waiting": "queued" if status == "QUEUED" else "starting"})
-                if interrupted and time.monotonic() - interrupted > 1.0:
-                    instance.terminate(run_id)  # refused while it is starting: asked again until it is not
-                    interrupted = time.monotonic()
-                time.sleep(0.15)
-            except KeyboardInterrupt:
-                watch({"waiting": "cancelling"})
-                instance.terminate(run_id)
-                interrupted = time.monotonic()
+    def _in_worker(self, launch: Launch, watch: Watch) -> ExportResult:
+        worker = self._ready.pop(0) if self._ready else Worker(self.home)
+        try:
+            last = worker.run(launch.dump(defaults=True), watch)
+        finally:
+            worker.close()
+        return self._ended(worker, launch, last)
 
-    def _child(self, launch: Launch, watch: Watch) -> ExportResult:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "export_pipeline.defs.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then asks the child to end
-            env=os.environ | {"DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"},
-        )
-        errors: list[str] = []
-        draining = threading.Thread(target=lambda: errors.extend(child.stderr or []), daemon=True)
-        draining.start()
-        if child.stdin is not None:
-            json.dump({"home": str(self.home.root), "launch": launch.dump(defaults=True)}, child.stdin)
-            child.stdin.close()
-        last: dict[str, Any] = {}
-        asked: list[float] = []
-        while True:
-            try:
-                for line in child.stdout or []:
-                    last = json.loads(line)
-                    if "stage" in last:
-                        watch(last)
-                child.wait()
-                break
-            except KeyboardInterrupt:
-                asked.append(time.monotonic())
-                watch({"waiting": "cancelling"})
-                child.send_signal(signal.SIGTERM if len(asked) < 3 else signal.SIGKILL)
-        draining.join(timeout=2)
-        return self._ended(launch, last, errors, cancelled=bool(asked))
+    def _ended(self, worker: Worker, launch: Launch, last: dict[str, Any]) -> ExportResult:
+        """Return what became of a worker's run; one that died without a word is written down as such."""
+        from export_pipeline.results import ExportResult
 
-    def _ended(self, launch: Launch, last: dict[str, Any], errors: list[str], *, cancelled: bool) -> ExportResult:
-        """Return what became of the child's run; a child that died without a word is written down as such."""
         if "state" in last:
             return ExportResult.model_validate(last)
         if "refused" in last:
-            kind = {"ConfigError": ConfigError, "NotFoundError": NotFoundError}.get(last["refused"], ExportError)
-            raise kind(last["error"], cure=last["cure"])
-        with self._history() as dagster:
+            raise REFUSALS.get(last["refused"], ExportError)(last["error"], cure=last["cure"])
+        created = "run_id" in last
+        if worker.cancelled:
+            run_id = self._write_down(launch, cancelled=True) if created else ""
+            return ExportResult(run_id=run_id, state="cancelled", export=launch.export)
+        run_id = self._write_down(launch, cancelled=False) if created else ""
+        said = "".join(worker.said).strip()
+        return ExportResult(
+            run_id=run_id,
+            state="failed",
+            export=launch.export,
+            error=f"the process of the run died: {said.splitlines()[-1] if said else 'without a word'}",
+            cure="Was it killed, or out of memory? Nothing half-written is left; run it again.",
+        )
+
+    def _write_down(self, launch: Launch, *, cancelled: bool) -> str:
+        """Write the end of a run whose worker died into the history; returns its id."""
+        from export_pipeline.defs.instance import open_instance
+
+        with open_instance(self.home) as dagster:
             run = dagster.get_run_by_id(launch.run_id)
             if run is not None and not run.is_finished:
                 if cancelled:
                     dagster.report_run_canceled(run, message="cancelled from the command line")
                 else:
-                    dagster.report_run_failed(run, message="its process died")
-        if cancelled:
-            return ExportResult(run_id=launch.run_id, state="cancelled", export=launch.export)
-        said = "".join(errors).strip().splitlines()
-        return ExportResult(
-            run_id=launch.run_id,
-            state="failed",
-            export=launch.export,
-            error=f"the process of the run died: {said[-1] if said else 'without a word'}",
-        )
+                    dagster.report_run_failed(run, message="the process of the run died")
+        return launch.run_id
 
 
-def _told(event: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what an event of GraphQL means to somebody who follows the run."""
-    if event["__typename"] == "ExecutionStepStartEvent":
-        return {"stage": event["stepKey"]}
-    pace = Pace.parse(event.get("message") or "") if event["__typename"] == "LogMessageEvent" else None
-    return None if pace is None else {"stage": pace.stage, "rows": pace.rows, "total": pace.total, "rate": pace.rate}
+def _import_history() -> None:
+    import export_pipeline.defs.history
+    import export_pipeline.defs.instance  # noqa: F401
 
 
-def _is_worker(pid: int) -> bool:
-    """Return whether this process is a run's worker: process ids are used again."""
-    try:
-        return b"export_pipeline.defs.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+def _asked_at(dagster: dg.DagsterInstance, run_id: str) -> float:
+    """Return when a run was asked to stop, in seconds since 1970."""
+    import dagster as dg
+
+    records = dagster.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_CANCELING).records
+    return records[0].event_log_entry.timestamp if records else time.time()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from export_pipeline.results import ExportResult
+from export_pipeline.pace import Pace
+
+if TYPE_CHECKING:
+    from export_pipeline.results import ExportedFile, ExportResult
 
 WIDE = 200
 """Columns of a table that goes into a file or a pipe."""
+PAUSE = 5.0
+"""Seconds between two lines of progress where no bar can be shown."""
 STAGES = ("plan", "extract", "filter", "aggregate", "write", "verify", "deliver")
 
 
@@ -26,6 +32,21 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def short(count: float) -> str:
+    """Return a number of rows as it fits beside a bar: ``9,999``, ``12.3k``, ``5.2M``."""
+    for unit, length in (("M", 1_000_000), ("k", 1_000)):
+        if count >= length * (10 if unit == "k" else 1):
+            return f"{count / length:.1f}{unit}"
+    return f"{count:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something takes: ``45 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def ago(then: datetime | None, now: datetime) -> str:
@@ -56,20 +77,18 @@ class Screen:
 
     def failure(self, cause: str, cure: str | None, again: str | None) -> None:
         """Print cause, cure and the command to try again, a line each."""
-        self.err.print(escape(cause), style="bold red")
+        self.problem(cause)
         if cure:
             self.err.print(escape(cure))
         if again:
             self.err.print(f"Try again: [bold]{escape(again)}[/bold]")
 
+    def problem(self, what: str) -> None:
+        """Print what is wrong."""
+        self.err.print(escape(what), style="bold red")
+
     def result(self, result: ExportResult) -> None:
         """Print the files of a run that went well, with what proves them."""
-        for file in result.files:
-            verified = f"verified: {file.rows:,} rows, {file.columns} columns"
-            if result.skipped:
-                self.say(f"{file.path}: not delivered, {result.skipped}", "yellow")
-                continue
-            self.out.print(f"[bold]{escape(file.path)}[/bold]  [green]{verified}[/green], {size(file.bytes)}")
         for receipt in result.receipts:
             if receipt.skipped:
                 self.note(f"{receipt.name}: not sent again, {receipt.reason}")
@@ -78,6 +97,16 @@ class Screen:
             self.note(f"{loss.output}: {where}: {loss.why}")
         rate = f", {result.rows / result.seconds:,.0f} rows/s" if result.seconds > 0 and result.rows else ""
         self.note(f"{result.export}: {result.seconds:.1f} s{rate}, run {result.run_id}")
+        for file in result.files:
+            if result.skipped:
+                self.say(f"{file.path}: not delivered, {result.skipped}", "yellow")
+            else:
+                self.file(file)
+
+    def file(self, file: ExportedFile) -> None:
+        """Print a file and that it is verified."""
+        verified = f"verified: {file.rows:,} rows, {file.columns} columns"
+        self.out.print(f"[bold]{escape(file.path)}[/bold]  [green]{verified}[/green], {size(file.bytes)}")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
         """Print a table."""
@@ -92,39 +121,52 @@ class Screen:
         console.print(table)
 
     @contextlib.contextmanager
-    def progress(self, title: str, *, shown: bool = True) -> Iterator[Bar]:
-        """Show a progress bar on standard error while the block runs."""
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[detail]}"),
-        )
-        shown = shown and self.err.is_terminal
-        with Progress(*columns, console=self.err, transient=True, disable=not shown) as progress:
-            yield Bar(progress, progress.add_task(title, total=len(STAGES), detail=""), title)
+    def progress(self, title: str, *, shown: bool = True, steps: bool = True) -> Iterator[Bar]:
+        """Show on standard error what goes on while the block runs: a bar, or a line now and then without a terminal.
+
+        Without `steps` nobody says how far it is.
+        """
+        live = self.err.is_terminal and not self.err.is_dumb_terminal
+        bar = (BarColumn(bar_width=14), TextColumn("{task.fields[detail]}")) if steps else (TimeElapsedColumn(),)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), *bar)
+        with Progress(*columns, console=self.err, transient=True, disable=not (shown and live)) as progress:
+            task = progress.add_task(title, total=len(STAGES), detail="")
+            yield Bar(progress, task, title, say=self.note if shown and not live else lambda _: None)
 
 
 class Bar:
     """The progress bar of one run: a step for each stage, and rows, rate and time remaining within it."""
 
-    def __init__(self, progress: Progress, task: TaskID, title: str) -> None:
-        self._progress, self._task, self._title = progress, task, title
+    def __init__(self, progress: Progress, task: TaskID, title: str, say: Callable[[str], None]) -> None:
+        """`say` gets the lines that are shown where no bar can be."""
+        self._progress, self._task, self._title, self._say = progress, task, title, say
+        self._said = time.monotonic()
 
     def stage(self, name: str) -> None:
         """Show that a stage began."""
-        done = STAGES.index(name) if name in STAGES else 0
-        self._progress.update(self._task, completed=done, description=f"{self._title}: {name}", detail="")
+        self._update(name, "", completed=_steps(name))
 
     def waiting(self, state: str) -> None:
-        """Show that nothing runs yet."""
-        self._progress.update(self._task, description=f"{self._title}: {state}")
+        """Show that nothing runs yet, or no more."""
+        self._update(state, "")
 
-    def rows(self, stage: str, rows: int, total: int | None, rate: float, left: float | None) -> None:
+    def rows(self, pace: Pace) -> None:
         """Show how far a stage is."""
-        done = STAGES.index(stage) if stage in STAGES else 0
-        part = min(rows / total, 1.0) if total else 0.0
-        of = f" of {total:,}" if total else ""
-        remaining = f", {left:.0f} s left" if left is not None else ""
-        detail = f"{rows:,}{of} rows, {rate:,.0f} rows/s{remaining}"
-        self._progress.update(self._task, completed=done + part, description=f"{self._title}: {stage}", detail=detail)
+        part = min(pace.rows / pace.total, 1.0) if pace.total else 0.0
+        of = f" of {short(pace.total)}" if pace.total else ""
+        left = f", {duration(pace.seconds_left)} left" if pace.seconds_left is not None else ""
+        detail = f"{short(pace.rows)}{of} rows, {short(pace.rate)} rows/s{left}"
+        self._update(pace.stage, detail, completed=_steps(pace.stage) + part)
+
+    def _update(self, what: str, detail: str, **more: float) -> None:
+        said = f"{self._title}: {what}"
+        self._progress.update(self._task, description=said, detail=detail, **more)  # type: ignore[arg-type]
+        now = time.monotonic()
+        if now - self._said >= PAUSE:
+            self._said = now
+            self._say(f"{said} {detail}".rstrip())
+
+
+def _steps(stage: str) -> int:
+    """Return how many stages are done when this one begins."""
+    return STAGES.index(stage) if stage in STAGES else 0

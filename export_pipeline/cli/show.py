@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from export_pipeline.catalog import Catalog, Entry
+from export_pipeline.cli import failures
 from export_pipeline.cli.screen import Screen, ago, size
 from export_pipeline.home import Home
 from export_pipeline.instance import Instance
@@ -102,7 +104,8 @@ def status_command(home: Home, run_id: str | None, as_json: bool) -> int:
             screen.say(f"home  {home.root}")
             screen.say(f"up    {url or 'no: export-pipeline up starts Dagster; run works without it'}")
         return 0
-    result, progress = ExportService(home).get_export_status(run_id)
+    service = ExportService(home)
+    result, progress = service.get_export_status(run_id)
     if as_json:
         click.echo(json.dumps(result.dump(defaults=True) | {"progress": progress}))
         return 0
@@ -115,7 +118,10 @@ def status_command(home: Home, run_id: str | None, as_json: bool) -> int:
         for file in result.files:
             screen.say(f"{file.path}  verified: {file.rows:,} rows, {file.columns} columns, {size(file.bytes)}")
     if result.error:
-        screen.failure(result.error, result.cure or None, f"export-pipeline run {result.export}")
+        if failures.debugging():
+            sys.stderr.write(service.get_export_trace(result.run_id))
+        again = failures.command(["run", result.export])
+        screen.failure(failures.one_line(result.error), failures.one_line(result.cure) or None, again)
     return 0
 
 

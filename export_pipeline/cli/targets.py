@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from export_pipeline import labels, yaml
+from export_pipeline import labels
 from export_pipeline.catalog import SUFFIXES, Catalog, load_file
+from export_pipeline.cli.settings import changed
 from export_pipeline.config import ExportConfig
 from export_pipeline.defs.merging import merge
 from export_pipeline.errors import ConfigError, NotFoundError, did_you_mean
@@ -59,7 +60,8 @@ def find_target(
     """
     path = Path(given).expanduser()
     if path.suffix in SUFFIXES and path.exists():
-        return _of_file(path, where, sets, to)
+        saved = next((entry.name for entry in Catalog(home).entries() if _same(entry.path, path)), None)
+        return _of_file(path, where, sets, to) if saved is None else _of_name(home, saved, where, sets, to)
     if path.exists() or to is not None:
         return _of_data(path, to, where, sets)
     names = [entry.name for entry in Catalog(home).entries()]
@@ -77,24 +79,24 @@ def find_target(
 
 def _of_name(home: Home, name: str, where: tuple[str, ...], sets: tuple[str, ...], to: Path | None) -> Target:
     saved = Catalog(home).load(name)
-    changes = _changes(saved.dump(), where, sets, to)
+    changes = _changes(saved, where, sets, to)
     config = parse(ExportConfig, merge(ExportConfig, saved.dump(), changes)) if changes else saved
     return Target(config, saved=name, changes=changes)
 
 
 def _of_file(path: Path, where: tuple[str, ...], sets: tuple[str, ...], to: Path | None) -> Target:
-    saved = _absolute(load_file(path).dump(), path.resolve().parent)
+    saved = parse(ExportConfig, _absolute(load_file(path).dump(), path.resolve().parent))
     changes = _changes(saved, where, sets, to)
-    return Target(parse(ExportConfig, merge(ExportConfig, saved, changes) if changes else saved))
+    return Target(parse(ExportConfig, merge(ExportConfig, saved.dump(), changes)) if changes else saved)
 
 
 def _of_data(path: Path, to: Path | None, where: tuple[str, ...], sets: tuple[str, ...]) -> Target:
     if to is None:
         raise ConfigError(f"{path} is data, no export", cure=f"Say where it goes: --to {path.stem}.xlsx")
     name = re.sub(r"[^a-z0-9]+", "-", to.name.split(".")[0].lower()).strip("-")[:80] or "export"
-    data = _absolute({"name": name, "source": {"files": str(path)}}, Path.cwd())
+    data = parse(ExportConfig, _absolute({"name": name, "source": {"files": str(path)}}, Path.cwd()))
     changes = _changes(data, where, sets, to)
-    return Target(parse(ExportConfig, merge(ExportConfig, data, changes)), quick=True)
+    return Target(parse(ExportConfig, merge(ExportConfig, data.dump(), changes)), quick=True)
 
 
 def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -109,18 +111,26 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     return out
 
 
-def _changes(base: dict[str, Any], where: tuple[str, ...], sets: tuple[str, ...], to: Path | None) -> dict[str, Any]:
+def _same(one: Path, other: Path) -> bool:
+    """Return whether two paths are one file."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def _changes(base: ExportConfig, where: tuple[str, ...], sets: tuple[str, ...], to: Path | None) -> dict[str, Any]:
     """Return what the command line changes of an export, as values to merge over it."""
     changes: dict[str, Any] = {}
     if to is not None:
         changes |= aimed(to)
     if where:
         filters = [write_filter(parse_text(text)) for text in where]
-        kept = [base["filter"]] if base.get("filter") else []
+        kept = [base.dump()["filter"]] if base.filter is not None else []
         both = [*kept, *filters]
         changes["filter"] = both[0] if len(both) == 1 else {"and": both}
     for text in sets:
-        changes = _set(changes, base, text)
+        changes = changed(changes, base, text)
     return changes
 
 
@@ -143,32 +153,3 @@ def aimed(to: Path) -> dict[str, Any]:
         "file_name": to.name.replace("{", "{{").replace("}", "}}"),
         "deliver": [{"local": {"folder": str(folder)}}],
     }
-
-
-def _set(changes: dict[str, Any], base: dict[str, Any], text: str) -> dict[str, Any]:
-    """Return the changes with one ``path=value`` more; values are YAML, list items are ``path[0]``."""
-    path, equals, value = text.partition("=")
-    parts = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path)]
-    if not equals or not parts or isinstance(parts[0], int):
-        raise ConfigError(f"--set {text!r} is not path=value", cure="For example: --set format.csv.delimiter=';'")
-    changed: dict[str, Any] = _put(changes, base, parts, yaml.load(value, f"--set {path}").data, path)
-    return changed
-
-
-def _put(changes: Any, base: Any, parts: list[Any], value: Any, path: str) -> Any:
-    """Return `changes` with `value` at `parts`; a list is given whole, as the base has it."""
-    if not parts:
-        return value
-    first, *rest = parts
-    if isinstance(first, int):
-        items = list(changes if isinstance(changes, list) else base if isinstance(base, list) else [])
-        if first >= len(items):
-            raise ConfigError(f"--set {path}: there is no item {first}, the list has {len(items)}")
-        items[first] = _put(items[first], items[first], rest, value, path)
-        return items
-    inner = base.get(first) if isinstance(base, dict) else None
-    out = dict(changes) if isinstance(changes, dict) else {}
-    if any(isinstance(part, int) for part in rest) and first not in out and isinstance(inner, (dict, list)):
-        out[first] = inner
-    out[first] = _put(out.get(first), inner, rest, value, path)
-    return out

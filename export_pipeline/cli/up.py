@@ -2,129 +2,90 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 from export_pipeline.catalog import Catalog
+from export_pipeline.cli import failures
+from export_pipeline.cli.ports import address, free_port
 from export_pipeline.cli.screen import Screen
-from export_pipeline.errors import ConfigError, ExportError
-from export_pipeline.home import VARIABLE, Home
-from export_pipeline.instance import LOCATION, Instance
+from export_pipeline.cli.servers import Servers, end_leftovers
+from export_pipeline.errors import ExportError
+from export_pipeline.home import Home
+from export_pipeline.instance import Instance, claimed
 
 START = 120.0
 """Seconds that Dagster gets to answer."""
-LOOK = 1.0
+LOOK = 0.5
 """Seconds between two looks at the exports folder."""
+BURY = 15.0
+"""Seconds between two looks for runs whose process is gone."""
 
 
 def serve(home: Home, host: str, port: int) -> int:
     """Run Dagster for a home folder until it is interrupted; returns the exit code."""
-    from export_pipeline.defs.instance import prepare
+    from export_pipeline.defs.instance import open_instance
+    from export_pipeline.defs.lives import bury_abandoned
 
     screen = Screen()
-    running = Instance.find(home)
-    if running is not None:
-        screen.say(f"Dagster is up already for {home.root}: {running.url}")
-        return 0
-    prepare(home)
-    port = _free(host, port, screen)
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
-    log = home.dagster / "up.log"
-    with _dagster(home, host, port, log) as process:
-        instance = Instance(url, process.pid)
-        _wait(instance, process, log, screen)
-        announced = instance.announce(home)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control hands on a deaf ear
+    with claimed(home.create()) as mine:
+        if not mine:
+            return _is_up(screen, home)
+        left = Instance.announced(home)
+        if left is not None and end_leftovers(left.pid):
+            screen.note("ended what a former `up` had left")
+        with open_instance(home) as dagster:
+            for run_id in bury_abandoned(dagster, home):
+                screen.note(f"run {run_id} had lost its process")
+        free = free_port(host, port)
+        if free != port:
+            screen.note(f"port {port} is busy; taking {free}")
+        url = f"http://{address(host)}:{free}"
+        announced = None
         try:
-            _welcome(screen, home, instance)
-            return _watch(home, instance, process, screen)
+            with Servers(home, host, free) as servers:
+                instance = Instance(url, servers.pid)
+                announced = instance.announce(home)
+                _wait(instance, servers, screen)
+                _welcome(screen, home, instance)
+                try:
+                    return _watch(home, instance, servers, screen)
+                finally:
+                    _cancel_runs(home, instance, screen)
         except KeyboardInterrupt:
-            screen.note("stopping")
+            screen.note("stopped")
             return 0
         finally:
-            announced.unlink(missing_ok=True)
+            if announced is not None:
+                announced.unlink(missing_ok=True)
 
 
-def _free(host: str, port: int, screen: Screen) -> int:
-    """Return the port if it is free, else the next one that is."""
-    for candidate in range(port, min(port + 50, 65536)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, candidate))
-            except OSError:
-                continue
-        if candidate != port:
-            screen.note(f"port {port} is busy; taking {candidate}")
-        return candidate
-    raise ConfigError(f"ports {port} to {port + 49} are busy", cure="Name a free one with --port.")
+def _is_up(screen: Screen, home: Home) -> int:
+    """Say where the other `up` of this home answers."""
+    other = Instance.announced(home)
+    if other is None or Instance.find(home) is None:
+        screen.say(f"Dagster is starting already for {home.root}")
+    else:
+        screen.say(f"Dagster is up already for {home.root}: {other.url}")
+    return 0
 
 
-@contextmanager
-def _dagster(home: Home, host: str, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `dagster dev` with this home's history; ended with everything it started when the block ends."""
-    variables = os.environ | {
-        VARIABLE: str(home.root),
-        "DAGSTER_HOME": str(home.dagster),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-    }
-    command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "-h", host, "-p", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=home.root,
-            env=variables,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=_default_signals,
-        )
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield process
-    finally:
-        _end(process)
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _default_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End Dagster and what it started: politely, then surely."""
-    for sign, patience in ((signal.SIGINT, 20.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign) if sign == signal.SIGKILL else process.send_signal(sign)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
-            break
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _wait(instance: Instance, process: subprocess.Popen[bytes], log: Path, screen: Screen) -> None:
+def _wait(instance: Instance, servers: Servers, screen: Screen) -> None:
     """Wait until Dagster answers with its jobs."""
     deadline = time.monotonic() + START
-    with screen.progress("starting Dagster"):
+    with screen.progress("starting Dagster", steps=False):
         while time.monotonic() < deadline:
-            if process.poll() is not None:
-                said = log.read_text(errors="replace").strip().splitlines()[-5:]
-                raise ExportError("Dagster did not start: " + " / ".join(said), cure=f"All it said is in {log}.")
+            if not servers.running:
+                raise ExportError(f"Dagster did not start: {servers.said()}", cure=f"All it said is in {servers.log}.")
             with suppress(ExportError):
                 if instance.jobs():
                     return
             time.sleep(0.3)
-    raise ExportError(f"Dagster does not answer after {START:.0f} s", cure=f"What it said is in {log}.")
+    raise ExportError(f"Dagster does not answer after {START:.0f} s", cure=f"What it said is in {servers.log}.")
 
 
 def _welcome(screen: Screen, home: Home, instance: Instance) -> None:
@@ -134,38 +95,82 @@ def _welcome(screen: Screen, home: Home, instance: Instance) -> None:
     screen.say("Ctrl-C stops it; the history stays.")
 
 
-def _watch(home: Home, instance: Instance, process: subprocess.Popen[bytes], screen: Screen) -> int:
+def _watch(home: Home, instance: Instance, servers: Servers, screen: Screen) -> int:
     """Reload the jobs when the exports folder or the stores change, until Dagster ends."""
+    from export_pipeline.defs.instance import open_instance
+    from export_pipeline.defs.lives import bury
+
     seen = _state(home)
+    looked = time.monotonic()
     stopped = threading.Event()
-    while not stopped.wait(LOOK):
-        if process.poll() is not None:
-            screen.failure("Dagster ended by itself", f"What it said is in {home.dagster / 'up.log'}.", None)
-            return 1
-        now = _state(home)
-        if now == seen:
-            continue
-        seen = now
-        try:
-            wrong = instance.reload()
-        except ExportError as error:
-            wrong = error.message
-        if wrong:
-            screen.failure(f"the exports could not be reloaded: {wrong.splitlines()[0]}", None, None)
-            continue
-        entries = Catalog(home).entries()
-        broken = [entry for entry in entries if entry.problem is not None]
-        screen.note(f"reloaded: {len(entries)} exports" + (f", {len(broken)} broken" if broken else ""))
-        for entry in broken:
-            screen.failure(str(entry.problem), None, None)
+    with open_instance(home) as dagster:
+        while not stopped.wait(LOOK):
+            if not servers.running:
+                screen.failure(
+                    "Dagster ended by itself", f"What it said is in {servers.log}.", failures.command(sys.argv[1:])
+                )
+                return 1
+            if time.monotonic() - looked > BURY:
+                looked = time.monotonic()
+                bury(dagster, home)
+            now = _state(home)
+            if now != seen:
+                seen = now
+                _reload(home, instance, screen)
     return 0
 
 
-def _state(home: Home) -> dict[str, tuple[int, int]]:
-    """Return what the files looked like: name, size, time of change."""
+def _reload(home: Home, instance: Instance, screen: Screen) -> None:
+    """Make the jobs those of the files as they are now, and say which files are broken."""
+    try:
+        wrong = instance.reload()
+    except ExportError as error:
+        wrong = error.message
+    if wrong:
+        screen.problem(f"the exports could not be reloaded: {wrong.splitlines()[0]}")
+        return
+    entries = Catalog(home).entries()
+    broken = [entry for entry in entries if entry.problem is not None]
+    screen.note(f"reloaded: {len(entries)} exports" + (f", {len(broken)} broken" if broken else ""))
+    for entry in broken:
+        screen.problem(failures.one_line(str(entry.problem)))
+
+
+def _state(home: Home) -> dict[str, tuple[int, int, int]]:
+    """Return what the files look like: name, inode, size, time of change."""
     state = {}
     for path in (*Catalog(home).paths(), home.stores):
         with suppress(OSError):
             found = path.stat()
-            state[str(path)] = (found.st_mtime_ns, found.st_size)
+            state[str(path)] = (found.st_ino, found.st_mtime_ns, found.st_size)
     return state
+
+
+def _cancel_runs(home: Home, instance: Instance, screen: Screen) -> None:
+    """Cancel what the instance is running, so that it ends cleanly; queued runs wait for the next `up`."""
+    import dagster as dg
+
+    from export_pipeline import labels
+    from export_pipeline.defs.instance import open_instance
+
+    going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    with open_instance(home) as dagster:
+        runs = [run.run_id for run in dagster.get_runs(going) if labels.WORKER not in run.tags]
+        if not runs:
+            return
+        screen.note(f"cancelling {len(runs)} running exports")
+        for _ in range(5):
+            for run_id in runs:
+                with suppress(ExportError):
+                    instance.terminate(run_id)
+            time.sleep(1)
+            runs = [run_id for run_id in runs if not _is_over(dagster, run_id)]
+            if not runs:
+                return
+
+
+def _is_over(dagster: object, run_id: str) -> bool:
+    import dagster as dg
+
+    run = dagster.get_run_by_id(run_id) if isinstance(dagster, dg.DagsterInstance) else None
+    return run is None or run.is_finished

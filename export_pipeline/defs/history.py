@@ -35,11 +35,22 @@ INTERVAL = 0.15
 """Seconds between two looks at the event log."""
 
 
+REPORT = "Please report it, with the traceback that export-pipeline --debug status {} shows."
+"""What to do about an error that nobody foresaw."""
+
+
 class Follower:
     """Says what happens in a run: a message for each stage that begins, and for each line of progress."""
 
-    def __init__(self, instance: dg.DagsterInstance, run_id: str, say: Callable[[dict[str, Any]], None]) -> None:
-        self._instance, self._run_id, self._say = instance, run_id, say
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        run_id: str,
+        say: Callable[[dict[str, Any]], None],
+        cancelled: Callable[[], None],
+    ) -> None:
+        """`cancelled` is called when somebody, such as a person in the Dagster UI, asked the run to stop."""
+        self._instance, self._run_id, self._say, self._cancelled = instance, run_id, say, cancelled
         self._cursor: str | None = None
 
     def look(self) -> None:
@@ -47,6 +58,9 @@ class Follower:
         page = self._instance.get_records_for_run(self._run_id, cursor=self._cursor)
         self._cursor = page.cursor
         for record in page.records:
+            event = record.event_log_entry.dagster_event
+            if event is not None and event.event_type in (Kind.PIPELINE_CANCELING, Kind.PIPELINE_CANCELED):
+                self._cancelled()
             message = told(record.event_log_entry)
             if message is not None:
                 self._say(message)
@@ -127,10 +141,16 @@ def failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, str]:
             texts = {key: str(value.value) for key, value in data.user_failure_data.metadata.items()}
             return texts.get("cause", data.user_failure_data.description or ""), texts.get("cure", "")
         if data.error is not None:
-            return _innermost(data.error), ""
+            return f"an error that nobody foresaw: {_innermost(data.error)}", REPORT.format(run_id[:8])
     for event in _events(instance, run_id, Kind.PIPELINE_FAILURE):
         return event.message or "the run failed", ""
     return "the run failed", ""
+
+
+def trace(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Return where the errors of a run's stages came from, as Python says it; empty where none was written down."""
+    errors = (event.step_failure_data.error for event in _events(instance, run_id, Kind.STEP_FAILURE))
+    return "\n".join(error.to_string() for error in errors if error is not None)
 
 
 def _innermost(error: SerializableErrorInfo) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.resources
 from collections.abc import Iterator
 
@@ -13,6 +14,9 @@ from export_pipeline.home import Home
 
 SETTINGS = "instance.yaml"
 """The settings that `up` and `run` give to Dagster; the same as those of a clone, less the place of the storage."""
+
+READY = "made"
+"""In Dagster's folder: there once the databases are complete."""
 
 
 def settings() -> str:
@@ -29,7 +33,20 @@ def prepare(home: Home) -> None:
 
 @contextlib.contextmanager
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """Open the history of a home folder."""
+    """Open the history of a home folder; made by whoever needs it first."""
     prepare(home)
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        if not (home.dagster / READY).exists():
+            _make(home, instance)
         yield instance
+
+
+def _make(home: Home, instance: dg.DagsterInstance) -> None:
+    """Make the databases of the history: one process at a time, two would be in each other's way."""
+    with (home.dagster / "making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (home.dagster / READY).exists():
+            instance.get_runs_count()
+            instance.event_log_storage.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_START), limit=1)
+            instance.all_instigator_state()
+            (home.dagster / READY).touch()

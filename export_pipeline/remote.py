@@ -1,0 +1,84 @@
+"""A run of an instance that is up, launched, followed and cancelled over GraphQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from export_pipeline.errors import Cancelled, NotFoundError
+from export_pipeline.instance import Instance
+from export_pipeline.launches import Launch
+from export_pipeline.pace import Pace
+from export_pipeline.workers import Watch
+
+INTERVAL = 0.15
+"""Seconds between two looks at the run."""
+AGAIN = 1.0
+"""Seconds after which a run that should stop is told again: one that is starting does not hear it."""
+OVER = {"SUCCESS", "FAILURE", "CANCELED"}
+WAITING = {"QUEUED": "queued", "NOT_STARTED": "starting", "STARTING": "starting", "CANCELING": "cancelling"}
+"""State of a run that makes no progress -> what to call it."""
+
+
+def follow(instance: Instance, launch: Launch, watch: Watch) -> str:
+    """Launch a run and follow it to its end; returns its id. An interrupt cancels it."""
+    asked: float | None = None
+    try:
+        run_id, interrupted = _launched(instance, launch)
+    except NotFoundError:  # its file was saved a moment ago
+        instance.reload()
+        run_id, interrupted = _launched(instance, launch)
+    cursor: str | None = None
+    while True:
+        try:
+            if interrupted or (asked is not None and time.monotonic() - asked > AGAIN):
+                interrupted, asked = False, time.monotonic()
+                watch({"waiting": "cancelling"})
+                instance.terminate(run_id)
+            status, events, cursor = instance.events(run_id, cursor)
+            for event in events:
+                message = told(event)
+                if message is not None and asked is None:
+                    watch(message)
+            if status in OVER:
+                return run_id
+            if status in WAITING:
+                watch({"waiting": WAITING[status]})
+            time.sleep(INTERVAL)
+        except KeyboardInterrupt:
+            interrupted = True
+
+
+def _launched(instance: Instance, launch: Launch) -> tuple[str, bool]:
+    """Launch a run; returns its id, and whether somebody interrupted meanwhile: then it must not be lost sight of."""
+    answers: list[str] = []
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(instance.launch(launch.job, launch.config, launch.tags()))
+        except Exception as error:  # raised again by whoever waits
+            errors.append(error)
+
+    asking = threading.Thread(target=ask, name="launch", daemon=True)
+    asking.start()
+    interrupts = 0
+    while asking.is_alive():
+        try:
+            asking.join(0.1)
+        except KeyboardInterrupt:
+            interrupts += 1
+            if interrupts > 1:
+                raise
+    if errors:
+        raise Cancelled("cancelled before it began") if interrupts else errors[0]
+    return answers[0], interrupts > 0
+
+
+def told(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what an event of GraphQL means to somebody who follows the run."""
+    if event["__typename"] == "ExecutionStepStartEvent":
+        return {"stage": event["stepKey"]}
+    pace = Pace.parse(event.get("message") or "") if event["__typename"] == "LogMessageEvent" else None
+    return None if pace is None else {"stage": pace.stage, "rows": pace.rows, "total": pace.total, "rate": pace.rate}
