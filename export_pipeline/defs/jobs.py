@@ -136,5 +136,6 @@ def broken_job(name: str, file: str, problem: ExportError) -> dg.JobDefinition:
     """
     told = {"problem": problem.message} | ({"cure": problem.cure} if problem.cure else {})
     config = dg.ConfigMapping(lambda _launched: _planned(told), config_type(ExportConfig, partial=True))
-    text = f"**`{file}` is broken.**\n\n```\n{problem}\n```\n\nMend the file and reload."
+    lines = "\n\n".join(f"`{line.replace('`', chr(39))}`" for line in str(problem).splitlines())
+    text = f"**`{file}` is broken.**\n\n{lines}\n\nMend the file and reload."
     return _job(name, config, text, tags={labels.BROKEN: "true"})

@@ -68,6 +68,11 @@ def _may_be_none(annotation: Any) -> bool:
     return annotation is Any or type(None) in get_args(annotation)
 
 
+def _bare(annotation: Any) -> Any:
+    """Return the type that stands in an `Annotated`."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
 def _value(annotation: Any, base: Any, override: Any) -> Any:
     if base is None or override is None:
         return override
@@ -112,7 +117,7 @@ def _one_of_several(arms: list[Any], base: Any, override: Any) -> Any:
     if len(arms) == 1:
         return _value(arms[0], base, override)
     if isinstance(base, Mapping) and isinstance(override, Mapping):
-        for arm in arms:
+        for arm in map(_bare, arms):
             if not (isinstance(arm, type) and issubclass(arm, Options)):
                 continue
             names = set(_by_field(arm, base)) | set(_by_field(arm, override))
@@ -123,7 +128,7 @@ def _one_of_several(arms: list[Any], base: Any, override: Any) -> Any:
 
 def _choice(found: OneOf, union: Any, base: Any, override: Any) -> Any:
     arms = [arm for arm in get_args(union) or (union,) if arm is not type(None)]
-    members = {arm.tag: arm for arm in (get_args(arm)[0] if get_origin(arm) is Annotated else arm for arm in arms)}
+    members = {arm.tag: arm for arm in map(_bare, arms)}
     old, new = (_picked(found, members, value) for value in (base, override))
     if old is None or new is None or old[0] != new[0]:
         return override

@@ -108,7 +108,6 @@ def delivered(done: Delivered, _plan: Plan) -> Metadata:
 def materialized(plan: Plan, written: Written, done: Delivered, result: Metadata) -> Metadata:
     """Show what an export produced, for the asset that it is; `result` is the whole of it, for programs."""
     shown: Metadata = {
-        RESULT: dg.MetadataValue.json(result),
         "rows": written.rows,
         "dagster/row_count": written.rows,
         "logical_time": times.format_instant(plan.logical_time),
@@ -119,7 +118,7 @@ def materialized(plan: Plan, written: Written, done: Delivered, result: Metadata
         artifact = written.artifacts[file.label]
         prefix = "" if len(plan.files) == 1 else f"{file.label}_"
         shown |= {f"{prefix}{name}": getattr(artifact, name) for name in ("bytes", "sha256", "format")}
-    return shown | delivered(done, plan)
+    return shown | delivered(done, plan) | {RESULT: dg.MetadataValue.json(result)}
 
 
 SHOWN: Mapping[str, Callable[[Any, Plan], Metadata]] = {

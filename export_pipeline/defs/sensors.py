@@ -10,6 +10,7 @@ import dagster as dg
 from export_pipeline import labels
 from export_pipeline.catalog import Catalog
 from export_pipeline.defs import plans
+from export_pipeline.defs.history import failure
 from export_pipeline.defs.runs import logical_time
 from export_pipeline.errors import ExportError
 from export_pipeline.home import Home
@@ -60,7 +61,6 @@ def sensors(home: Home) -> list[dg.SensorDefinition]:
             description="Deletes what failed runs left, once it is too old to go on from.",
             minimum_interval_seconds=3600,
             default_status=running,
-            job_name=labels.ADHOC,
         ),
     ]
 
@@ -95,17 +95,17 @@ def _notice(
     details: dict[str, Any] = {"job": run.job_name}
     if plan is not None:
         details["files"] = [file.name for file in plan.files]
-    message, cure = "", None
+    message, cure = "", ""
     if kind == "failure":
-        stage, message, cure = _cause(context)
-        details["stage"] = stage
+        message, cure = failure(context.instance, run.run_id)
+        details["stage"] = _stage(context)
     return Notice(
         kind=kind,
         export=export,
         run_id=run.run_id,
         logical_time=plan.logical_time if plan is not None else _asked_for(run),
         message=message,
-        cure=cure,
+        cure=cure or None,
         details=details,
     )
 
@@ -117,20 +117,10 @@ def _asked_for(run: dg.DagsterRun) -> datetime:
         return datetime.now(UTC)
 
 
-def _cause(context: dg.RunStatusSensorContext) -> tuple[str | None, str, str | None]:
-    """Return the stage that failed, the cause in one line and the cure."""
-    records = context.instance.get_records_for_run(
+def _stage(context: dg.RunStatusSensorContext) -> str | None:
+    """Return the stage that failed; None where the run's process died."""
+    failures = context.instance.get_records_for_run(
         context.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
     ).records
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
-        failed = event.step_failure_data
-        said = failed.user_failure_data
-        if said is not None:
-            words = {name: str(value.value) for name, value in said.metadata.items()}
-            return event.step_key, words.get("cause", said.description or ""), words.get("cure")
-        if failed.error is not None:
-            return event.step_key, failed.error.message.strip().splitlines()[0], None
-    return None, (context.dagster_event.message or "the run ended without an error of its own"), None
+    events = (record.event_log_entry.dagster_event for record in failures)
+    return next((event.step_key for event in events if event is not None), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from export_pipeline.options import OneOf, Options
 
@@ -113,6 +113,12 @@ class FilesSource(Options):
     """Pattern of the files."""
 
 
+AnySource = Annotated[
+    Annotated[StoreSource, Tag("store")] | Annotated[FilesSource, Tag("files")],
+    Discriminator(lambda value: "files" if isinstance(value, FilesSource) or "files" in value else "store"),
+]
+
+
 class Count(Options):
     """Number of rows."""
 
@@ -154,7 +160,7 @@ class Export(Options):
     """Its name."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Labels."""
-    source: StoreSource | FilesSource | None = None
+    source: AnySource | None = None
     """Rows."""
     filter: AnyFilter | None = None
     """Rows to keep."""

@@ -29,6 +29,12 @@ def planned(server: Server, run_id: str) -> dict[str, Any]:
     return plan
 
 
+@pytest.fixture(scope="module")
+def plain(server: Server) -> str:
+    """A run of the file as it is."""
+    return server.finished("failed_commands")
+
+
 def expected(separator: str = ";") -> str:
     rows = commands().filter((pl.col("status") == "failed") & (pl.col("id") < 900)).drop("text")
     return rows.write_csv(separator=separator, line_terminator="\r\n")
@@ -52,16 +58,15 @@ def test_a_broken_file_fails_by_name_and_line(server: Server) -> None:
     assert said["cause"].startswith("broken.yaml, line 5: format.csv: unknown option 'delimeter'")
 
 
-def test_launched_with_nothing_a_job_runs_its_file(server: Server) -> None:
-    run_id = server.finished("failed_commands")
-    path = output(server, run_id)
+def test_launched_with_nothing_a_job_runs_its_file(server: Server, plain: str) -> None:
+    path = output(server, plain)
     assert path.parent == server.home / "out" / "failed"
     assert path.read_bytes().decode("utf-8-sig") == expected()
-    assert server.steps(run_id) == ["plan", "extract", "filter", "aggregate", "write", "verify", "deliver"]
+    assert server.steps(plain) == ["plan", "extract", "filter", "aggregate", "write", "verify", "deliver"]
 
 
-def test_what_a_run_shows(server: Server) -> None:
-    run_id = server.finished("failed_commands")
+def test_what_a_run_shows(server: Server, plain: str) -> None:
+    run_id = plain
     shown = server.materialization(run_id)
     content = output(server, run_id).read_bytes()
     assert shown["key"] == ["exports", "failed-commands"]
@@ -91,10 +96,10 @@ def test_the_launchpad_shows_the_files_own_values(server: Server) -> None:
     assert yaml.load(server.default_yaml("export")).data in (None, {})
 
 
-def test_one_nested_value_changes_that_value_alone(server: Server) -> None:
+def test_one_nested_value_changes_that_value_alone(server: Server, plain: str) -> None:
     run_id = server.finished("failed_commands", {"format": {"csv": {"headers": False}}})
     assert output(server, run_id).read_bytes().decode("utf-8-sig") == expected().split("\r\n", 1)[1]
-    original, changed = (planned(server, r)["config"] for r in (server.finished("failed_commands"), run_id))
+    original, changed = (planned(server, run)["config"] for run in (plain, run_id))
     assert changed["format"]["csv"].pop("headers") is False
     assert original["format"]["csv"].pop("headers") is True
     assert original == changed
@@ -113,13 +118,12 @@ def test_a_value_is_taken_back_with_null(server: Server) -> None:
     assert server.materialization(run_id)["rows"]["intRepr"] == "1000"
 
 
-def test_the_same_text_is_a_file_and_an_ad_hoc_run(server: Server) -> None:
+def test_the_same_text_is_a_file_and_an_ad_hoc_run(server: Server, plain: str) -> None:
     run_id = server.finished("export", yaml.load(FAILED).data | {"name": "failed-commands"})
-    from_file = server.finished("failed_commands")
-    plans = [planned(server, run) for run in (run_id, from_file)]
+    plans = [planned(server, run) for run in (run_id, plain)]
     assert plans[0]["config_hash"] == plans[1]["config_hash"]
     assert plans[0]["config"] == plans[1]["config"]
-    assert output(server, run_id).read_bytes() == output(server, from_file).read_bytes()
+    assert output(server, run_id).read_bytes() == output(server, plain).read_bytes()
 
 
 def test_filters_six_levels_deep_run(server: Server) -> None:
