@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _BUSY = re.compile(r"could not set lock|different configuration", re.IGNORECASE)
 _TABLES = """
-    SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = current_database() ORDER BY ALL
+    SELECT table_schema, table_name, table_type = 'BASE TABLE' FROM information_schema.tables
+    WHERE table_catalog = current_database() ORDER BY ALL
 """
 
 
@@ -63,10 +64,12 @@ class DuckDbSession(Session):
         """Return the tables and views; those outside of ``main`` with their schema."""
         return list(self._tables())
 
-    def _tables(self) -> dict[str, tuple[str, str]]:
+    def _tables(self) -> dict[str, tuple[str, str, bool]]:
         with contextlib.closing(self.cursor()) as cursor:
             found = cursor.execute(_TABLES).fetchall()
-        return {name if schema == "main" else f"{schema}.{name}": (schema, name) for schema, name in found}
+        return {
+            name if schema == "main" else f"{schema}.{name}": (schema, name, stored) for schema, name, stored in found
+        }
 
     def open_table(self, table: str, request: Request) -> Opened:
         """Open a table or view."""
@@ -74,7 +77,7 @@ class DuckDbSession(Session):
         found = tables.get(table) or tables.get(table.removeprefix("main."))
         if found is None:
             raise NotFoundError(f"store {self.name!r} has no table {table!r} ({did_you_mean(table, tables)})")
-        return DuckDbRows(self, ".".join(map(quoted, found)), request)
+        return DuckDbRows(self, f"{quoted(found[0])}.{quoted(found[1])}", request, stored=found[2])
 
     def open_query(self, query: str, request: Request) -> Opened:
         """Open the rows of one SELECT."""
@@ -106,9 +109,11 @@ class DuckDbSession(Session):
 class DuckDbRows(Opened):
     """The rows of a table or a query."""
 
-    def __init__(self, session: DuckDbSession, rows: str, request: Request, *, ordered: bool = False) -> None:
+    def __init__(
+        self, session: DuckDbSession, rows: str, request: Request, *, ordered: bool = False, stored: bool = False
+    ) -> None:
         self.what, self.version, self.roles = request.what, session.version, request.roles
-        self._session, self._rows, self._ordered = session, rows, ordered
+        self._session, self._rows, self._ordered, self._stored = session, rows, ordered, stored
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         with self._reading() as cursor:
             found = cursor.sql(f"SELECT * FROM {rows}")
@@ -150,8 +155,8 @@ class DuckDbRows(Opened):
         return str(where) if where else None
 
     def count(self) -> int | None:
-        """Return the rows of a table."""
-        if self._rows.startswith("("):
+        """Return the rows of a table; those of a view would have to be found first."""
+        if not self._stored:
             return None
         with self._reading() as cursor:
             found = cursor.execute(f"SELECT count(*) FROM {self._rows}").fetchone()

@@ -123,7 +123,7 @@ def test_what_nobody_can_hold_is_refused_until_read_as_text(path: Path, sql: str
 def test_tables_views_and_schemas(path: Path, dataset: str, columns: list[str]) -> None:
     with open_(path, dataset=dataset) as opened:
         assert opened.schema.names() == columns
-        assert opened.count() == read(opened).height
+        assert opened.count() == (None if dataset == "few" else read(opened).height)
 
 
 @pytest.mark.parametrize(

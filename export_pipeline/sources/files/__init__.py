@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.errors import ConfigError
 from export_pipeline.options import OneOf, members_of
 from export_pipeline.sources.base import Opened, Source
 from export_pipeline.sources.files.arrow import ArrowFile
@@ -63,8 +63,8 @@ def format_of(paths: Sequence[Path]) -> FileFormat:
         ending = "".join(endings[-2:-1] if packed else endings[-1:])
         fitting = formats.get(ending)
         if fitting is None or (packed and not fitting.packed):
-            hint = did_you_mean(ending, formats)
-            raise ConfigError(f"the name of {path.name} tells no format ({hint})", cure="Give it: format: csv")
+            known = f"{', '.join(formats)}; text files also with {' or '.join(PACKED)}"
+            raise ConfigError(f"the name of {path.name} tells no format ({known})", cure="Give it:  format: csv")
         found[fitting] = path
     if len(found) > 1:
         named = " and ".join(f"{member.tag} ({path.name})" for member, path in found.items())
