@@ -72,6 +72,16 @@ def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
     return {field.name: _instance(field.dtype) for field in dtype.fields}
 
 
+def names_inside(dtype: pl.DataType) -> Iterator[str]:
+    """Yield the names of all fields in a nested type."""
+    if isinstance(dtype, pl.Struct):
+        for name, inner in fields_of(dtype).items():
+            yield name
+            yield from names_inside(inner)
+    elif isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        yield from names_inside(inner_of(dtype))
+
+
 def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
     """Yield the types at the bottom of a nested type; any other type is its own leaf."""
     if isinstance(dtype, pl.Struct) and dtype.fields:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from abc import abstractmethod
@@ -23,6 +24,9 @@ from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
 from export_pipeline.schemas import texts_of
 from export_pipeline.verification import Artifact, Loss, Meter, Progress
+
+_BATCH = 10_000
+"""Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""
 
 
 class About(Options):
@@ -106,6 +110,7 @@ class Format(Options):
         before the first batch does not hear it (see `engines.polars.run_native`).
         """
         began = time.perf_counter()
+        _stream_in_small_batches()
         source = rows.collect_schema()
         if not source:
             raise FormatError("there is no column to write", cure="Keep at least one column.")
@@ -143,6 +148,12 @@ class Format(Options):
         if isinstance(error, ExportError) or cause is None:
             raise error
         raise cause from error
+
+
+def _stream_in_small_batches() -> None:
+    """Set the batch size of Polars' streaming engine, for the process, unless somebody chose one already."""
+    if "POLARS_IDEAL_MORSEL_SIZE" not in os.environ:
+        pl.Config.set_streaming_chunk_size(_BATCH)
 
 
 class TextFormat(Format):

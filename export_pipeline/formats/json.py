@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, ClassVar, Literal, cast
@@ -11,7 +12,7 @@ import polars as pl
 from export_pipeline.compression import Stage, Uncompressed
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, TextFormat
-from export_pipeline.formats.json_readers import LongLineError, Unframed, is_plain, lines, plain_lines
+from export_pipeline.formats.json_readers import LongLineError, Replaced, Unframed, is_plain, lines, plain_lines
 from export_pipeline.formats.texts import (
     finite,
     held,
@@ -23,10 +24,13 @@ from export_pipeline.formats.texts import (
     text_losses,
     zoned,
 )
+from export_pipeline.schemas import names_inside
 from export_pipeline.verification import Loss
 
 _FRAMES = {"records": (b'{"records":[\n', b"\n]}\n"), "array": (b"[\n", b"\n]\n")}
 """Bytes before the first and after the last record of a document."""
+_NON_FINITE = ("NaN", "Infinity", "-Infinity")
+_INF = float("inf")
 _EXACT_DIGITS = 15
 """A JSON number is a double for most readers, which keeps 15 digits of every decimal."""
 
@@ -40,8 +44,9 @@ class Json(TextFormat):
 
     layout: Literal["records", "array", "lines"] = "records"
     """A document `{"records": [...]}`, a bare array, or one record per line (NDJSON, `.ndjson`)."""
-    non_finite: Literal["null", "error"] = "null"
-    """What NaN and the infinities become, which JSON cannot write: null, or an error that names the row."""
+    non_finite: Literal["null", "string", "error"] = "null"
+    """What NaN and the infinities become, which JSON cannot write: null, the texts `NaN`, `Infinity`, `-Infinity`, or
+    an error that names the row."""
     integers: Literal["number", "text"] = "number"
     """How 64-bit integers are written: JavaScript keeps numbers only up to 2^53, text is safe for every reader."""
     decimals: Literal["text", "number"] = "text"
@@ -60,6 +65,13 @@ class Json(TextFormat):
     def check(self, schema: pl.Schema) -> None:
         """Refuse decimals that a number would round, and columns of objects."""
         refuse_objects(schema, "JSON")
+        floats = {name for name, dtype in schema.items() if dtype.is_float()}
+        for name, dtype in schema.items():
+            if self.non_finite == "string" and (both := floats & set(names_inside(dtype))):
+                raise FormatError(
+                    f"column {name!r} has a field {min(both)!r}, which is also a column of numbers: texts mix up",
+                    cure="Rename the column, or use non_finite: null.",
+                )
         if self.decimals == "number":
             for name, dtype in schema.items():
                 digits = 38 if is_wide(dtype) else dtype.precision if isinstance(dtype, pl.Decimal) else 0
@@ -100,19 +112,30 @@ class Json(TextFormat):
             for name, dtype in rows.collect_schema().items()
             if (value := self._written(pl.col(name), dtype)) is not None
         ]
-        lines = rows.with_columns(changed) if changed else rows
+        written = rows.with_columns(changed) if changed else rows
         if self.layout == "lines":
-            lines.sink_ndjson(sink, engine="streaming")
+            self._sink(written, sink)
             return
         head, foot = _FRAMES[self.layout]
         sink.write(head)
-        lines.sink_ndjson(cast("BinaryIO", _Commas(sink)), engine="streaming")
+        self._sink(written, cast("BinaryIO", _Commas(sink)))
         sink.write(foot)
+
+    def _sink(self, rows: pl.LazyFrame, sink: BinaryIO) -> None:
+        """Stream the records as lines; numbers mixed with texts need lines put together from fragments."""
+        schema = rows.collect_schema()
+        if self.non_finite == "string" and any(dtype.is_float() for dtype in schema.values()):
+            rows.select(_line(schema)).sink_csv(
+                sink, include_header=False, quote_style="never", line_terminator="\n", engine="streaming"
+            )
+        else:
+            rows.sink_ndjson(sink, engine="streaming")
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Read with DuckDB where it can, with Arrow else, after taking a document's frame and commas away."""
         done = 0
-        if self.layout == "lines" and isinstance(self.compression, Uncompressed) and is_plain(schema):
+        plain = isinstance(self.compression, Uncompressed) and self.non_finite != "string" and is_plain(schema)
+        if self.layout == "lines" and plain:
             try:
                 for frame in plain_lines(path, schema):
                     done += frame.height
@@ -121,12 +144,18 @@ class Json(TextFormat):
                 pass  # Arrow goes on from there
             else:
                 return
-        yield from lines(lambda: self._lines(path), schema, skip=done)
+        yield from lines(lambda: self._lines(path, schema), schema, skip=done)
 
-    def _lines(self, path: Path) -> IO[bytes]:
-        """Open the file as one record per line."""
+    def _lines(self, path: Path, schema: pl.Schema) -> IO[bytes]:
+        """Open the file as one record per line, with numbers where numbers are."""
         file = self.compression.decompressing(path)
-        return file if self.layout == "lines" else cast("IO[bytes]", Unframed(file, *_FRAMES[self.layout]))
+        if self.layout != "lines":
+            file = cast("IO[bytes]", Unframed(file, *_FRAMES[self.layout]))
+        floats = [name for name, dtype in schema.items() if dtype.is_float()]
+        if self.non_finite == "string" and floats:
+            texts = {f'{key(name)}:"{text}"': f"{key(name)}:{text}" for name in floats for text in _NON_FINITE}
+            file = cast("IO[bytes]", Replaced(file, {a.encode(): b.encode() for a, b in texts.items()}))
+        return file
 
     def _written(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         """Return how a column is spelled where Polars' sink would spell it differently."""
@@ -135,6 +164,25 @@ class Json(TextFormat):
         if isinstance(dtype, pl.Decimal) and self.decimals == "number":
             return column.cast(pl.Float64)  # up to 15 digits come back from the shortest text of the double
         return None
+
+
+def _line(schema: pl.Schema) -> pl.Expr:
+    """Return the record as text, its numbers as texts where they are not finite."""
+    parts = []
+    for is_float, names in itertools.groupby(schema, lambda name: schema[name].is_float()):
+        for group in ([name] for name in names) if is_float else [list(names)]:
+            part = pl.struct(group).struct.json_encode().str.slice(1).str.head(-1)  # without its braces
+            if is_float:
+                number = pl.col(group[0])
+                for text, where in zip(_NON_FINITE, (number.is_nan(), number == _INF, number == -_INF), strict=True):
+                    part = pl.when(where).then(pl.lit(f'{key(group[0])}:"{text}"')).otherwise(part)
+            parts.append(part)
+    return pl.concat_str(pl.lit("{"), pl.concat_str(parts, separator=","), pl.lit("}"))
+
+
+def key(name: str) -> str:
+    """Return a name as Polars writes it into JSON."""
+    return pl.select(pl.struct(pl.lit(None).alias(name)).struct.json_encode()).item()[1:-6]  # type: ignore[no-any-return]
 
 
 class _Commas(Stage):
@@ -148,4 +196,5 @@ class _Commas(Stage):
         if self.pending:
             self.target.write(b",\n")
         self.pending = data[-1:] == b"\n"
-        self.target.write((data[:-1] if self.pending else data).replace(b"\n", b",\n"))
+        parts = memoryview(data.replace(b"\n", b",\n"))
+        self.target.write(parts[:-2] if self.pending else parts)

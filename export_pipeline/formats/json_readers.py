@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import polars as pl
 
@@ -94,17 +94,15 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class Unframed:
-    """The records of a document as lines; ValueError where its frame or the commas are not as they must be."""
+class _Filtered:
+    """A file that is read through a filter, as Arrow wants it."""
 
-    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
-        self._file, self._foot = file, foot
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._held, self._ended = b"", False
         self.closed = False
-        if file.read(len(head)) != head:
-            raise ValueError(f"the document does not begin with {head!r}")
 
-    def __enter__(self) -> Unframed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,6 +117,40 @@ class Unframed:
         self._file.close()
         self.closed = True
 
+
+class Replaced(_Filtered):
+    """Lines with some texts replaced; no text may hold a line end."""
+
+    def __init__(self, file: IO[bytes], texts: Mapping[bytes, bytes]) -> None:
+        super().__init__(file)
+        self._texts = texts
+
+    def read(self, size: int) -> bytes:
+        """Return some more whole lines."""
+        while not self._ended:
+            data = self._file.read(size)
+            self._ended = not data
+            cut = data.rfind(b"\n") + 1
+            if not cut and data:
+                self._held += data
+                continue
+            whole, self._held = self._held + data[:cut], data[cut:]
+            for text, other in self._texts.items():
+                whole = whole.replace(text, other)
+            if whole:
+                return whole
+        return b""
+
+
+class Unframed(_Filtered):
+    """The records of a document as lines; ValueError where its frame or the commas are not as they must be."""
+
+    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
+        super().__init__(file)
+        self._foot = foot
+        if file.read(len(head)) != head:
+            raise ValueError(f"the document does not begin with {head!r}")
+
     def read(self, size: int) -> bytes:
         """Return some more lines, about `size` bytes; what may be the foot of the document is held back."""
         while not self._ended:
@@ -128,13 +160,17 @@ class Unframed:
                 if self._held != self._foot:
                     raise ValueError(f"the document does not end with {self._foot!r}")
                 break
-            data = self._held + data
+            if len(data) <= len(self._foot):
+                data = self._held + data
+                self._held = b""
             cut = max(0, len(data) - len(self._foot))
             if cut and data[cut - 1 : cut] == b",":  # its line end comes next
                 cut -= 1
-            body, self._held = data[:cut], data[cut:]
-            if body.count(b"\n") != body.count(b",\n"):
+            body = b"".join((self._held, memoryview(data)[:cut]))  # the only copy
+            self._held = data[cut:]
+            plain = body.replace(b",\n", b"\n")
+            if plain.count(b"\n") != len(body) - len(plain):
                 raise ValueError("there is no comma between two records")
-            if body:
-                return body.replace(b",\n", b"\n")
+            if plain:
+                return plain
         return b""

@@ -93,7 +93,7 @@ OPTIONS: dict[str, list[Any]] = {
     "layout": LAYOUTS,
     "integers": ["number", "text"],
     "decimals": ["text", "number"],
-    "non_finite": ["null", "error"],
+    "non_finite": ["null", "string", "error"],
     "compression": ["none", "gzip", "zstd", "brotli"],
 }
 
@@ -130,13 +130,34 @@ def test_non_finite_numbers_can_be_an_error(tmp_path: Path) -> None:
         Json(non_finite="error").write(pl.LazyFrame({"x": [1.0, float("nan")]}), tmp_path / "x.json")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_non_finite_numbers_can_be_texts(layout: str, tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    names = ["a", 'q"\n', "é"]
+    frame = pl.DataFrame({"t": ["NaN", '"a":"NaN"', "", None]} | {name: [nan, inf, -inf, None] for name in names})
+    frame = frame.with_columns(n=1, f=pl.Series([0.1, -0.0, 1e22, nan], dtype=pl.Float32))
+    found = records(frame, tmp_path, layout=layout, non_finite="string")
+    for name in names:
+        assert [record[name] for record in found] == ["NaN", "Infinity", "-Infinity", None]
+    assert [record["t"] for record in found] == frame["t"].to_list()
+    assert [str(record["f"]) for record in found] == ["0.1", "-0.0", "1e+22", "NaN"]
+    records(nasty.table(), tmp_path, layout=layout, non_finite="string")
+
+
+def test_texts_that_reading_back_would_mix_up_are_refused() -> None:
+    schema = pl.Schema({"f": pl.Float64(), "s": pl.List(pl.Struct({"f": pl.String}))})
+    Json().check(schema)
+    with pytest.raises(FormatError, match="column 's' has a field 'f'"):
+        Json(non_finite="string").check(schema)
+
+
 def test_non_finite_numbers_that_become_null_are_a_named_loss() -> None:
     (loss,) = Json().losses(pl.Schema({"x": pl.Float64(), "n": pl.Int8()}))
     assert (loss.column, loss.why) == ("x", "NaN and infinities become null")
 
 
 def test_unknown_policies_are_refused() -> None:
-    with pytest.raises(ValidationError, match="'null' or 'error'"):
+    with pytest.raises(ValidationError, match="'null', 'string' or 'error'"):
         TypeAdapter(AnyFormat).validate_python({"json": {"non_finite": "NaN"}})
 
 
