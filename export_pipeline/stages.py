@@ -75,7 +75,9 @@ class Context:
         (source,) = config.inputs.values()
         stores = self.stores
         roots = None if trusted else (self.home.root, *stores.roots)
-        return source.open(stores, roots, folder=self.folder or self.home.root)
+        folder = self.folder or self.home.root
+        # Finding out the types of text files and loose tables reads all of their rows.
+        return run_native(lambda: source.open(stores, roots, folder=folder), stop=self.stop)
 
 
 Delivery = tuple[Destination, Request, dict[str, tuple[Artifact, Receipt]]]
