@@ -22,7 +22,7 @@ from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
-from export_pipeline.formats.excel.names import MAX_COLUMNS, headers, sheet_name
+from export_pipeline.formats.excel.names import MAX_COLUMNS, headers, valid_sheet_name
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.styles import FormatCode, HeaderStyle, NumberFormats, TableStyle
 from export_pipeline.formats.excel.values import NonFinite, held, losses
@@ -46,7 +46,7 @@ class Excel(Format):
     extension: ClassVar[str] = ".xlsx"
     media_type: ClassVar[str] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-    sheet_name: Annotated[str, AfterValidator(sheet_name)] = "Data"
+    sheet_name: Annotated[str, AfterValidator(valid_sheet_name)] = "Data"
     """Name of the sheet; rows past 1,048,576 go on in `Data (2)` and so on, each with its own header."""
     header: bool = True
     """Write the column names as the first row."""
@@ -115,7 +115,7 @@ class Excel(Format):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
         """Write the workbook; the sheet grows in one pass while Polars' threads make and deflate its XML."""
-        from export_pipeline.formats.excel.workbook import Look, Parts
+        from export_pipeline.formats.excel.workbook import Look, column_styles
         from export_pipeline.formats.excel.writing import write
 
         schema = rows.collect_schema()
@@ -130,7 +130,7 @@ class Excel(Format):
             freeze=self._freeze(),
             about=about,
         )
-        styles = Parts(look, [0]).styles
+        styles = column_styles(look)
         columns = [Column(dtype, style) for dtype, style in zip(schema.dtypes(), styles, strict=True)]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
         packer = Packer(columns, cells, cap=self._max_rows - look.first + 1, first=look.first)

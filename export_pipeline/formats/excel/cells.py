@@ -15,7 +15,7 @@ import polars as pl
 
 from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.strings import SPECIAL, escaped, spaced
-from export_pipeline.formats.excel.values import DAY, DIGITS, EPOCH, WIDE_INTEGERS, NonFinite, outside, serial
+from export_pipeline.formats.excel.values import DAY, DIGITS, EPOCH, WIDE_INTEGERS, NonFinite, in_days, outside, serial
 
 _NUMBER = ("><v>", "</v></c>")
 _BOOLEAN = (' t="b"><v>', "</v></c>")
@@ -149,9 +149,9 @@ def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Cell:
         iso = column.dt.to_string("%Y-%m-%dT%H:%M:%S%.f")
         return _Cell(_NUMBER, serial(column).cast(pl.String), [(outside(column, dtype), _TEXT, iso)])
     if isinstance(dtype, pl.Duration):
-        return _Cell(_NUMBER, (column.to_physical() / DAY).cast(pl.String))
+        return _Cell(_NUMBER, in_days(column.to_physical(), DAY).cast(pl.String))
     if isinstance(dtype, pl.Time):
-        return _Cell(_NUMBER, (column.to_physical() / (DAY * 1000)).cast(pl.String))
+        return _Cell(_NUMBER, in_days(column.to_physical(), DAY * 1000).cast(pl.String))
     if isinstance(dtype, pl.Null):
         return _Cell(_TEXT, text)
     xml = escaped(text)

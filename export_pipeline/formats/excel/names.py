@@ -26,7 +26,7 @@ def letters(number: int) -> str:
     return text
 
 
-def sheet_name(name: str) -> str:
+def valid_sheet_name(name: str) -> str:
     """Return the name where it is a sheet's name as Excel allows it; ValueError names the rule that it breaks."""
     found = next((char for char in name if char in _FORBIDDEN), None)
     if not name.strip():

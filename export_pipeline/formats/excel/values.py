@@ -53,7 +53,7 @@ def held(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return _datetime(column.dt.replace_time_zone(None) if dtype.time_zone else column)
     if isinstance(dtype, pl.Duration):
-        return _micros(column.dt.cast_time_unit("us").to_physical() / DAY).cast(pl.Duration("us"))
+        return _micros(in_days(column.dt.cast_time_unit("us").to_physical(), DAY)).cast(pl.Duration("us"))
     return column
 
 
@@ -68,7 +68,13 @@ def losses(schema: Mapping[str, pl.DataType], non_finite: NonFinite) -> Iterator
 def serial(column: pl.Expr) -> pl.Expr:
     """Return naive datetimes in microseconds as Excel's serials (float)."""
     # One addition of integers, one division: each whole second is the double that Excel itself would have.
-    return ((column.to_physical() + EPOCH * DAY) / DAY).clip(upper_bound=LAST)
+    return in_days(column.to_physical() + EPOCH * DAY, DAY).clip(upper_bound=LAST)
+
+
+def in_days(ticks: pl.Expr, day: int) -> pl.Expr:
+    """Return integers as days (float): the nearest double, always."""
+    # By a column, because Polars divides by a number as it multiplies by its inverse, which rounds twice.
+    return ticks / (ticks * 0 + day)
 
 
 def outside(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -89,7 +95,7 @@ def _float(column: pl.Expr, non_finite: NonFinite) -> pl.Expr:
         column = pl.when(column.is_finite()).then(column)
     if non_finite == "error_value":  # there is one error value for both infinities
         column = pl.when(column.is_infinite()).then(column.abs()).otherwise(column)
-    return column + 0.0  # -0 becomes 0
+    return pl.when(column == 0).then(0.0).otherwise(column)  # -0 becomes 0; Polars drops an addition of 0
 
 
 def _datetime(column: pl.Expr) -> pl.Expr:

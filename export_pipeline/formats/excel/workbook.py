@@ -56,7 +56,7 @@ class Parts(Mapping[str, bytes]):
     """The parts of a workbook whose sheets hold these numbers of rows."""
 
     def __init__(self, look: Look, rows: Sequence[int], widths: Sequence[float] | None = None) -> None:
-        book, self.styles, self.header = _workbook(look, rows, widths)
+        book, self._header = _workbook(look, rows, widths)
         saved = io.BytesIO()
         book.save(saved)
         with zipfile.ZipFile(saved) as package:
@@ -96,7 +96,7 @@ class Parts(Mapping[str, bytes]):
     def _header_row(self) -> bytes:
         if self._look.headers is None:
             return b""
-        form = f'1" s="{self.header}" t="inlineStr"><is><t xml:space="preserve">'
+        form = f'1" s="{self._header}" t="inlineStr"><is><t xml:space="preserve">'
         cells = "".join(
             f'<c r="{letters(n)}{form}{escaped_text(text)}</t></is></c>' for n, text in enumerate(self._look.headers)
         )
@@ -108,20 +108,32 @@ def sheet_part(number: int) -> str:
     return f"xl/worksheets/sheet{number}.xml"
 
 
-def _workbook(look: Look, rows: Sequence[int], widths: Sequence[float] | None) -> tuple[Workbook, list[int], int]:
-    """Return the workbook, the style id of each column's cells and that of header cells."""
+def column_styles(look: Look) -> list[int]:
+    """Return the style id of each column's cells."""
+    from openpyxl import Workbook
+
+    return _styles(Workbook().active, look)[0]
+
+
+def _workbook(look: Look, rows: Sequence[int], widths: Sequence[float] | None) -> tuple[Workbook, int]:
+    """Return the workbook and the style id of header cells."""
     from openpyxl import Workbook
 
     book = Workbook()
     sheet = book.active
     _properties(book, look.about)
-    styles = [_style(sheet, number_format=code) if code else 0 for code in look.formats]
-    header = _style(sheet, **look.header_style.of_cell())
+    _, header = _styles(sheet, look)
     for number, count in enumerate(rows, 1):
         sheet = book.create_sheet() if number > 1 else sheet
         sheet.title = numbered(look.sheet_name, number)
         _dress(sheet, look, number, count, widths)
-    return book, styles, header
+    return book, header
+
+
+def _styles(sheet: Worksheet, look: Look) -> tuple[list[int], int]:
+    """Return the style ids of each column's cells and of header cells: the same for each workbook of a look."""
+    codes = {code: _style(sheet, number_format=code) if code else 0 for code in dict.fromkeys(look.formats)}
+    return [codes[code] for code in look.formats], _style(sheet, **look.header_style.of_cell())
 
 
 def _style(sheet: Worksheet, **of_cell: object) -> int:

@@ -53,9 +53,9 @@ class _Sheets:
     def __init__(self, package: Package, look: Look, width: Sequence[float]) -> None:
         self._package, self._look, self._widths = package, look, width
         self._rows: list[int] = []
-        first = Parts(look, [0], width)
+        self._beginnings = Parts(look, [0, 0], width)  # all sheets but the first begin alike
         for name in _FIRST:
-            package.add(name, first[name])
+            package.add(name, self._beginnings[name])
 
     def add(self, block: Block) -> None:
         """Write the next block."""
@@ -81,7 +81,7 @@ class _Sheets:
             self._rows.append(0)
             number = len(self._rows)
             self._package.begin(sheet_part(number))
-            self._package.put(Parts(self._look, self._rows, self._widths).beginning(number))
+            self._package.put(self._beginnings.beginning(min(number, 2)))
 
     def _end(self) -> Parts:
         """End the sheet that is open; return the workbook as it is now."""

@@ -61,7 +61,8 @@ class Grid:
             # Rows without cells have nulls only.
             places = pl.DataFrame({"row": cut.numbers, "place": pl.int_range(frame.height, eager=True)})
             wanted = pl.int_range(cut.first, cut.first + cut.rows, eager=True).alias("row").to_frame()
-            frame = frame[wanted.join(places, on="row", how="left", maintain_order="left")["place"]]
+            there = wanted.join(places, on="row", how="left", maintain_order="left")["place"]
+            frame = frame.select(pl.all().gather(pl.lit(there)))
         return Piece(cut.first, frame)
 
     def _aligned(self, cut: _Cut) -> Iterator[pl.Series]:
@@ -75,7 +76,8 @@ class Grid:
             every = bool(here.all())
             yield (rest if every else pl.select(pl.when(here).then(rest)).to_series()).alias(str(n))
             place = place + 1 if every or digits is None else place + here.cast(pl.UInt32)
-        if not place.equals(pl.concat([cut.starts[1:], pl.Series([len(cut.cells)], dtype=pl.UInt32)])):
+        ends = pl.concat([cut.starts, pl.Series([len(cut.cells)], dtype=pl.UInt32)])[1:]
+        if not place.equals(ends):
             raise ValueError(f"a cell of the rows from {cut.first or 'here'} on is not where it must be")
 
 

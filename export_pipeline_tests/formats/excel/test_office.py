@@ -1,0 +1,56 @@
+"""LibreOffice opens the workbook and sees the same values."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import shutil
+import subprocess
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from export_pipeline_tests.formats.excel.written import capped
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice (soffice) is not installed"),
+]
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_libreoffice_sees_the_same_values(compact: bool, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "n": range(40),
+            "text": ["=1+1", "a_x0041_b", "<&>", "two\nlines", " spaces "] * 8,
+            "moment": [dt.datetime(2024, 2, 29, 12, 30, n) for n in range(40)],
+            "date": [dt.date(1850, 1, 1), dt.date(2024, 12, 31)] * 20,
+            "wide": [2**53 + 1, 7] * 20,
+            "hours": [dt.timedelta(hours=30)] * 40,
+            "yes": [True, None] * 20,
+        }
+    )
+    form = capped(31, compact=compact)
+    form.write(frame.lazy(), tmp_path / "file.xlsx")
+    subprocess.run(
+        [
+            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "--outdir", str(tmp_path),
+            str(tmp_path / "file.xlsx"),
+        ],
+        check=True, capture_output=True, timeout=180,
+    )  # fmt: skip
+    read = []
+    for name in ("file-Data.csv", "file-Data (2).csv"):
+        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        assert header == frame.columns
+        read += rows
+    assert len(read) == frame.height
+    for got, row in zip(read, frame.iter_rows(named=True), strict=True):
+        assert got == [
+            str(row["n"]), row["text"], row["moment"].strftime("%Y-%m-%d %H:%M:%S"), row["date"].isoformat(),
+            str(row["wide"]), "30:00:00", "TRUE" if row["yes"] else "",
+        ]  # fmt: skip
