@@ -19,13 +19,25 @@ class Reporter:
     def __init__(self, say: Callable[[str], None], interval: float = INTERVAL) -> None:
         self._say, self._interval = say, interval
         self._started = time.monotonic()
+        self._first: tuple[str, int, float] | None = None
         self._latest: tuple[str, int, int | None] | None = None
         self._said: tuple[str, int, int | None] | None = None
         self._done = threading.Event()
 
     def update(self, stage: str, rows: int, total: int | None = None) -> None:
         """Take note of the rows so far; cheap enough for every batch."""
+        if self._first is None or self._first[0] != stage:
+            self._first = (stage, rows, time.monotonic())
         self._latest = (stage, rows, total)
+
+    def _rate(self, rows: int) -> float:
+        """Return rows per second since the first ones came: a sort before them says nothing of those to come."""
+        now = time.monotonic()
+        if self._first is not None:
+            _, first, since = self._first
+            if rows > first and now > since:
+                return (rows - first) / (now - since)
+        return rows / max(now - self._started, 1e-9)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Reporter]:
@@ -46,4 +58,4 @@ class Reporter:
             latest = self._latest
             if latest is not None and latest != self._said:
                 stage, rows, total = self._said = latest
-                self._say(str(Pace(stage, rows, total, rows / (time.monotonic() - self._started))))
+                self._say(str(Pace(stage, rows, total, self._rate(rows))))

@@ -44,6 +44,20 @@ def test_it_speaks_now_and_then_and_only_of_news() -> None:
     assert said[1].startswith("write: 999 of 1,000 rows")
 
 
+def test_the_rate_is_that_of_the_rows_not_of_the_wait_for_them() -> None:
+    said: list[tuple[float, str]] = []
+    start = time.monotonic()
+    with Reporter(lambda line: said.append((time.monotonic(), line)), interval=0.2).running() as reporter:
+        time.sleep(0.6)  # as long as rows are sorted none come
+        for rows in range(100, 400):
+            reporter.update("write", rows, 1000)
+            time.sleep(0.002)
+    spoken, line = said[-1]
+    pace = Pace.parse(line)
+    assert pace is not None
+    assert (pace.rows - 100) / pace.rate < spoken - start - 0.5
+
+
 def test_a_quick_stage_says_nothing() -> None:
     said: list[str] = []
     with Reporter(said.append).running() as reporter:
