@@ -102,22 +102,27 @@ def delivered(done: Delivered, _plan: Plan) -> Metadata:
         for label, receipt in receipts
     ]
     local = [receipt.place for _, receipt in receipts if receipt.destination == "local"]
-    return {"receipts": dg.MetadataValue.table(records)} | ({"path": dg.MetadataValue.path(local[0])} if local else {})
+    place = {"path": dg.MetadataValue.path(local[0])} if local else {}
+    return place | {"receipts": dg.MetadataValue.table(records)}
 
 
 def materialized(plan: Plan, written: Written, done: Delivered, result: Metadata) -> Metadata:
-    """Show what an export produced, for the asset that it is; `result` is the whole of it, for programs."""
+    """Show what an export produced, for the asset that it is; `result` is the whole of it, for programs.
+
+    The asset's page shows it all in this order: what people look for comes first.
+    """
     shown: Metadata = {
+        "what": plan.sentence or EVERY_ROW,
         "rows": written.rows,
         "dagster/row_count": written.rows,
         "logical_time": times.format_instant(plan.logical_time),
-        "what": plan.sentence or EVERY_ROW,
-        "losses": losses_table(written),
     }
     for file in plan.files:
         artifact = written.artifacts[file.label]
         prefix = "" if len(plan.files) == 1 else f"{file.label}_"
-        shown |= {f"{prefix}{name}": getattr(artifact, name) for name in ("bytes", "sha256", "format")}
+        shown |= {f"{prefix}{name}": getattr(artifact, name) for name in ("format", "bytes", "sha256")}
+        shown[f"{prefix}schema"] = _columns(artifact.columns)
+    shown["losses"] = losses_table(written)
     return shown | delivered(done, plan) | {RESULT: dg.MetadataValue.json(result)}
 
 
