@@ -77,8 +77,8 @@ def make_plan(
 ) -> Plan:
     """Resolve and check an export against the opened source.
 
-    Raises `ConfigError` for everything that is wrong with it (unknown columns, operators that do not fit a type, formats
-    that cannot hold the columns), before any row is read.
+    Raises `ConfigError` for everything that is wrong with it (unknown columns, operators that do not fit a type,
+    formats that cannot hold the columns), before any row is read.
     """
     zone = times.zone(config.timezone)
     schema = opened.schema
