@@ -164,6 +164,14 @@ CASES: tuple[Case, ...] = (
     Case("write excel", "export_pipeline", _write("excel"), ours=True),
     Case("write excel", "rustpy-xlsxwriter", _rustpy, small=True),
     Case("write excel", "polars + xlsxwriter", _xlsxwriter, small=True),
+    Case("write csv.gz", "export_pipeline", _write("csv", compression="gzip"), ours=True),
+    Case("write csv.gz", "polars sink", _polars("sink_csv", compression="gzip")),
+    Case("write csv.gz", "duckdb copy", _duckdb("format csv, header, compression gzip")),
+    Case("write csv.zst", "export_pipeline", _write("csv", compression="zstd"), ours=True),
+    Case("write csv.zst", "polars sink", _polars("sink_csv", compression="zstd")),
+    Case("write csv.zst", "duckdb copy", _duckdb("format csv, header, compression zstd")),
+    Case("write json.gz", "export_pipeline", _write("json", compression="gzip"), ours=True),
+    Case("write json.gz", "duckdb copy array", _duckdb("format json, array true, compression gzip")),
     Case("whole run csv", "export_pipeline", _run("csv"), ours=True),
     Case("whole run ndjson", "export_pipeline", _run({"json": {"layout": "lines"}}), ours=True),
     Case("whole run json", "export_pipeline", _run("json"), ours=True),
@@ -172,7 +180,16 @@ CASES: tuple[Case, ...] = (
 )
 WHOLE = {f"whole run {name}": f"write {name}" for name in ("csv", "ndjson", "json", "parquet", "excel")}
 """Group of whole runs -> the group whose bare, unverified peers they are compared with."""
-EXTENSIONS = {"csv": ".csv", "ndjson": ".ndjson", "json": ".json", "parquet": ".parquet", "excel": ".xlsx"}
+EXTENSIONS = {
+    "csv": ".csv",
+    "csv.gz": ".csv.gz",
+    "csv.zst": ".csv.zst",
+    "json.gz": ".json.gz",
+    "ndjson": ".ndjson",
+    "json": ".json",
+    "parquet": ".parquet",
+    "excel": ".xlsx",
+}
 
 
 def find(key: str) -> Case:
