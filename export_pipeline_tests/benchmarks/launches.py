@@ -1,4 +1,4 @@
-"""What Dagster adds: from the GraphQL launch to the delivered file, eight launches at once, and how fast a cancel is."""
+"""What Dagster adds: from GraphQL launch to delivered file, eight launches at once, how fast a cancel is."""
 
 from __future__ import annotations
 
