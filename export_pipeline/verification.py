@@ -26,6 +26,7 @@ from export_pipeline.options import Options
 from export_pipeline.schemas import fields_of, inner_of, schema_of
 
 MASK = (1 << 64) - 1
+_AT_ONCE = 50_000
 Progress = Callable[[int], None]
 """Told the number of rows so far; called from several threads, must be quick."""
 
@@ -131,6 +132,7 @@ class Meter:
         self._sums = [0] * len(self._schema)
         self._inspect, self._progress, self._stop = inspect, progress, stop
         self._lock = threading.Lock()
+        self._waiting: list[pl.DataFrame] = []
         self._position = _unused("position", self._schema)
         weight = pl.col(self._position).cast(pl.UInt64) * 2 + 1
         self._expressions = [
@@ -151,6 +153,9 @@ class Meter:
     @property
     def checksums(self) -> dict[str, str]:
         """Column -> checksum of all rows so far, 16 hex digits."""
+        with self._lock:
+            ready, self._waiting = self._waiting, []
+        self._sum(ready)
         return {name: f"{value:016x}" for name, value in zip(self._schema, self._sums, strict=True)}
 
     def _batch(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -167,14 +172,23 @@ class Meter:
             raise Cancelled("the export was stopped")
         if self._inspect is not None:
             self._inspect(frame, start)
-        sums = frame.select(self._expressions).row(0) if self._expressions else ()
         with self._lock:
-            self.rows += frame.height
-            for n, value in enumerate(sums):
-                self._sums[n] = (self._sums[n] + value) & MASK
-            rows = self.rows
+            self.rows = rows = self.rows + frame.height
+            self._waiting.append(frame)
+            enough = sum(waiting.height for waiting in self._waiting) >= _AT_ONCE
+            ready, self._waiting = (self._waiting, []) if enough else ([], self._waiting)
+        self._sum(ready)
         if self._progress is not None:
             self._progress(rows)
+
+    def _sum(self, frames: list[pl.DataFrame]) -> None:
+        """Add the checksums of some frames, at once: for small ones, the call costs more than the work."""
+        if not frames or not self._expressions:
+            return
+        sums = pl.concat(frames, rechunk=False).select(self._expressions).row(0)
+        with self._lock:
+            for n, value in enumerate(sums):
+                self._sums[n] = (self._sums[n] + value) & MASK
 
 
 def verify(
