@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, ClassVar, Literal
+from typing import Annotated, BinaryIO, ClassVar, Literal, Self
 
 import polars as pl
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.base import About, Format
@@ -24,7 +24,7 @@ from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
 from export_pipeline.formats.excel.names import MAX_COLUMNS, headers, valid_sheet_name
 from export_pipeline.formats.excel.package import Package
-from export_pipeline.formats.excel.styles import FormatCode, HeaderStyle, NumberFormats, TableStyle
+from export_pipeline.formats.excel.styles import CellAddress, FormatCode, HeaderStyle, NumberFormats, TableStyle
 from export_pipeline.formats.excel.values import NonFinite, held, losses
 from export_pipeline.formats.texts import refuse_non_finite, refuse_objects
 from export_pipeline.verification import Loss
@@ -58,10 +58,10 @@ class Excel(Format):
     """Shade every second row."""
     autofilter: bool = True
     """Filter buttons in the header row."""
-    freeze_panes: bool | Annotated[str, Field(pattern=r"^[A-Z]{1,3}[1-9][0-9]{0,6}$")] = True
+    freeze_panes: bool | CellAddress = True
     """Keep the header row in view; a cell such as `B2` keeps the rows above it and the columns left of it."""
     column_widths: Literal["auto"] | Width | dict[str, Width] = "auto"
-    """Widths in characters: `auto` from header and first 1,000 rows, one number for all, or numbers by column."""
+    """Widths in characters: `auto` from header and first rows, one number for all, or numbers by column."""
     number_formats: NumberFormats = NumberFormats()
     """How values show, by type."""
     column_formats: dict[str, FormatCode] = Field(default_factory=dict)
@@ -77,6 +77,15 @@ class Excel(Format):
     @classmethod
     def _no_table(cls, value: object) -> object:
         return "none" if value is None or value is False else value
+
+    @model_validator(mode="after")
+    def _header_is_there(self) -> Self:
+        """Refuse what stands on a header where there is none; by default it is left out."""
+        given = {"table": self.table != "none", "autofilter": self.autofilter, "header_style": True}
+        wrong = next((option for option in given if option in self.model_fields_set and given[option]), None)
+        if not self.header and wrong:
+            raise ValueError(f"{wrong} needs the header; leave it out, or do not turn the header off")
+        return self
 
     def check(self, schema: pl.Schema) -> None:
         """Refuse too many columns, types that have no cells, and formats of columns that are not there."""

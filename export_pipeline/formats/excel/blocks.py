@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from export_pipeline.formats.excel.cells import Column, Rows
-from export_pipeline.formats.excel.package import crc32, deflated
+from export_pipeline.formats.excel.package import Deflated
 
 SAMPLE = 1_000
 """Rows whose widths are measured; a first block never holds fewer unless there are fewer."""
 _BLOCK_CELLS, _BLOCK_ROWS = 200_000, 8_192
+_TEXT = 1 << 23
+"""Bytes of text that become XML at once: a row may hold a thousand times what rows usually hold."""
 _MAX_THREADS = 4
 
 
@@ -29,11 +31,7 @@ class Block:
     sheet: int
     """Counted from 0."""
     rows: int
-    raw: int
-    """Bytes of XML."""
-    crc: int
-    """Of the XML."""
-    deflated: bytes
+    xml: Deflated
     longest: list[int]
     """Longest text of each column among the first rows of all; empty for all blocks but the first."""
 
@@ -92,9 +90,17 @@ class Packer:
     def _block(self, cut: _Cut) -> Block:
         rows = pl.concat(cut.slices)
         rows.columns = [str(n) for n in range(rows.width)]
-        xml = self._rows.xml(rows, self._first + cut.row)
+        xml = Deflated.of(self._xml(rows, self._first + cut.row))
         longest = self._longest(rows) if cut.sheet == cut.row == 0 else []
-        return Block(cut.sheet, rows.height, len(xml), crc32(xml), deflated(xml), longest)
+        return Block(cut.sheet, rows.height, xml, longest)
+
+    def _xml(self, rows: pl.DataFrame, first: int) -> Iterator[memoryview]:
+        """Yield the XML of rows: in one piece, in several where there is much text."""
+        texts = [pl.col(str(n)).str.len_bytes().sum() for n, c in enumerate(self._columns) if c.dtype == pl.String]
+        size = sum(rows.select_seq(texts).row(0)) if texts else 0
+        for part in rows.iter_slices(max(1, rows.height // (size // _TEXT + 1))):
+            yield self._rows.xml(part, first)
+            first += part.height
 
     def _longest(self, rows: pl.DataFrame) -> list[int]:
         """Return the longest text of each column among the first rows."""

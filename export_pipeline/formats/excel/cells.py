@@ -62,14 +62,14 @@ class Rows:
 
     def xml(self, frame: pl.DataFrame, first: int) -> memoryview:
         """Return the XML of all rows of the frame; `first` is the row number of the first, counted from 1."""
-        flags = tuple(frame.select(self._flags).row(0))
+        flags = tuple(frame.select_seq(self._flags).row(0))
         expression = self._made.get(flags)
         if expression is None:
             expression = self._made[flags] = self._expression(flags)
         if self._refs:
             numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.String)
             row = pl.col(_ROW)
-            frame = frame.with_columns(numbers.alias(_ROW)).with_columns(
+            frame = frame.with_columns(numbers.alias(_ROW)).with_columns_seq(
                 pl.concat_str(row, pl.lit(tail)).alias(name) for tail, name in self._tails.items()
             )
         made = frame.select(expression.alias(_ROW)).to_series().rechunk()

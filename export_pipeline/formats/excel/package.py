@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from isal import isal_zlib
@@ -22,16 +24,25 @@ _UTF8, _DESCRIPTOR = 0x800, 0x8
 _LAST_BLOCK = b"\x03\x00"  # an empty deflate block that says: the end
 
 
-def deflated(data: bytes | memoryview) -> bytes:
-    """Return deflate blocks that may follow, and be followed by, others."""
-    # Level 2 is the fastest of isal's that look for matches, and no larger than level 1.
-    compressor = isal_zlib.compressobj(2, isal_zlib.DEFLATED, -15)
-    return bytes(compressor.compress(data) + compressor.flush(isal_zlib.Z_FULL_FLUSH))
+@dataclass(frozen=True)
+class Deflated:
+    """Bytes of a part as deflate blocks, which may follow, and be followed by, others."""
 
+    data: bytes
+    raw: int
+    """Bytes before."""
+    crc: int
+    """CRC-32 of the bytes before."""
 
-def crc32(data: bytes | memoryview) -> int:
-    """Return the CRC-32."""
-    return int(isal_zlib.crc32(data))
+    @classmethod
+    def of(cls, pieces: Iterable[bytes | memoryview]) -> Deflated:
+        """Deflate pieces one after the other."""
+        # Level 2 is the fastest of isal's that look for matches, and no larger than level 1.
+        compressor, packed, raw, crc = isal_zlib.compressobj(2, isal_zlib.DEFLATED, -15), [], 0, 0
+        for piece in pieces:
+            packed.append(compressor.compress(piece))
+            raw, crc = raw + len(piece), isal_zlib.crc32(piece, crc)
+        return cls(b"".join([*packed, compressor.flush(isal_zlib.Z_FULL_FLUSH)]), raw, crc)
 
 
 class Package:
@@ -59,14 +70,14 @@ class Package:
 
     def put(self, data: bytes) -> None:
         """Append bytes to the part that grows."""
-        self.block(deflated(data), len(data), crc32(data))
+        self.append(Deflated.of([data]))
 
-    def block(self, packed: bytes, raw: int, crc: int) -> None:
-        """Append `raw` bytes with this CRC-32, which `deflated` made `packed`, to the part that grows."""
+    def append(self, more: Deflated) -> None:
+        """Append bytes that are deflated already to the part that grows."""
         entry = self._growing()
-        entry.crc = combined(entry.crc, crc, raw)
-        entry.raw, entry.packed = entry.raw + raw, entry.packed + len(packed)
-        self._write(packed)
+        entry.crc = combined(entry.crc, more.crc, more.raw)
+        entry.raw, entry.packed = entry.raw + more.raw, entry.packed + len(more.data)
+        self._write(more.data)
 
     def end(self) -> None:
         """End the part that grows."""

@@ -33,10 +33,21 @@ def _format_code(code: str) -> str:
     return code
 
 
+def _cell_address(text: str) -> str:
+    found = re.fullmatch(r"([A-Z]{1,3})([1-9][0-9]{0,6})", text)
+    column = 0
+    for letter in found[1] if found else "":
+        column = column * 26 + ord(letter) - 64
+    if not found or column > 16_384 or int(found[2]) > 1_048_576:
+        raise ValueError(f"{text!r} is no cell of a sheet; write one such as B2")
+    return text
+
+
 Color = Annotated[str, AfterValidator(_color)]
 """Six hex digits: red, green, blue."""
 TableStyle = Annotated[str, AfterValidator(_table_style)]
 FormatCode = Annotated[str, AfterValidator(_format_code)]
+CellAddress = Annotated[str, AfterValidator(_cell_address)]
 
 
 class HeaderStyle(Options):

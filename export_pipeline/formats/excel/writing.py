@@ -60,7 +60,7 @@ class _Sheets:
     def add(self, block: Block) -> None:
         """Write the next block."""
         self._begin(up_to=block.sheet + 1)
-        self._package.block(block.deflated, block.raw, block.crc)
+        self._package.append(block.xml)
         self._rows[-1] += block.rows
 
     def finish(self) -> None:

@@ -196,7 +196,8 @@ def test_names_that_excel_refuses(name: str) -> None:
         ("table", "TableStyleMedium29", "Medium1 to 28"),
         ("header_style", {"fill": "red"}, "1F4E78"),
         ("number_formats", {"date": ""}, "yyyy-mm-dd"),
-        ("freeze_panes", "2B", "pattern"),
+        ("freeze_panes", "2B", "B2"),
+        ("freeze_panes", "XFE1", "B2"),
         ("column_widths", 0, "greater than 0"),
         ("non_finite", "nan", "empty"),
     ],
@@ -204,6 +205,19 @@ def test_names_that_excel_refuses(name: str) -> None:
 def test_options_that_cannot_work_are_refused(option: str, value: object, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         Excel.model_validate({option: value})
+
+
+@pytest.mark.parametrize("option", [{"table": "TableStyleDark1"}, {"autofilter": True}, {"header_style": {}}])
+def test_what_needs_a_header_is_refused_without(option: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="needs the header"):
+        Excel.model_validate({"header": False, **option})
+
+
+def test_without_header_there_is_neither_table_nor_filter(tmp_path: Path) -> None:
+    sheet = page(written(FRAME, tmp_path, Excel(header=False)).path)
+    assert not sheet.tables
+    assert sheet.auto_filter.ref is None
+    assert sheet.max_row == 25
 
 
 @pytest.mark.parametrize("option", ["column_formats", "column_widths"])

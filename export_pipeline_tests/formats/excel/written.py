@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def plain(value: Any) -> Any:
         return re.sub("_x([0-9A-F]{4})_", lambda found: chr(int(found[1], 16)), value)
     if isinstance(value, bool):
         return value
-    if isinstance(value, int):
+    if isinstance(value, (int, Decimal)):
         return float(value)
     if isinstance(value, dt.datetime):
         return round_ms(value)

@@ -2,7 +2,7 @@
 
 It reads the XML dialect of this package only, and strictly: every byte of a sheet must be what the dialect says. A file
 that is not well formed or has cells in a wrong place, of a wrong kind or in a wrong order is refused.
-Unzipping and the XML of the small parts are Python's own; cells are taken apart by Polars' operations on columns.
+Python's zipfile and expat open the package and its small parts; cells are taken apart by Polars' operations on columns.
 """
 
 from __future__ import annotations

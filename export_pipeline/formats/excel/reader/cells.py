@@ -135,7 +135,7 @@ def _addressed(cells: pl.Series, before: str, digits: pl.Series) -> tuple[pl.Ser
     if len(digits) and len(digits[0]) == len(digits[-1]):
         behind = len(before) + 1 + len(digits[0])
     cell = pl.col("cell")
-    made = pl.DataFrame([cells, digits]).select(cell.str.starts_with(address).alias("here"), cell.str.slice(behind))
+    made = pl.DataFrame([cells, digits]).select_seq(cell.str.starts_with(address).alias("here"), cell.str.slice(behind))
     return made["here"], made["cell"]
 
 

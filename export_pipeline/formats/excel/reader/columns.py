@@ -51,7 +51,7 @@ class _Way:
 def values_of(cells: pl.DataFrame, columns: Sequence[Column], number_format: NumberFormat) -> pl.DataFrame:
     """Return the values of columns of cells, which are what follows their address, up to ``</c>``; null is null.
 
-    ValueError names the column whose cells are not as they must be.
+    ValueError names the column whose cells are not as they must be. One thread: there is one for every piece.
     """
     ways: dict[int, _Way] = {}
     for n, column in enumerate(columns):
@@ -59,7 +59,7 @@ def values_of(cells: pl.DataFrame, columns: Sequence[Column], number_format: Num
             way = _way(cells.to_series(n), column, number_format)
         if way is not None:
             ways[n] = way
-    tried = cells.select(
+    tried = cells.select_seq(
         made
         for n, way in ways.items()
         for made in (way.right(pl.nth(n)).all().alias(f"{n} right"), way.text(pl.nth(n)).alias(f"{n} text"))
@@ -89,7 +89,7 @@ def _numbers(tried: pl.DataFrame, ways: dict[int, _Way], columns: Sequence[Colum
         with _naming(columns[n]):
             made[n] = number(pl.col(f"{n} text"), way.kind, columns[n].dtype)
     try:
-        frame = tried.select(expression.alias(str(n)) for n, expression in made.items())
+        frame = tried.select_seq(expression.alias(str(n)) for n, expression in made.items())
     except pl.exceptions.PolarsError:
         for n, expression in made.items():
             with _naming(columns[n]):

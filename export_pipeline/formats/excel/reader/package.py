@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 from xml.etree import ElementTree as Tree
 
+from isal import isal_zlib
+
+_PACKED = 1 << 19
+"""Deflated bytes that are read at a time."""
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -31,6 +35,7 @@ class Workbook:
     """An open workbook. Every method raises ValueError (or what zipfile and the XML parser raise) for a broken file."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._zip = zipfile.ZipFile(path)
         self._formats: list[str] | None = None
 
@@ -72,9 +77,32 @@ class Workbook:
         for sheet in found:
             yield targets[sheet.attrib[_ID]]
 
-    def open(self, part: str) -> IO[bytes]:
-        """Return a part's bytes as a stream, checked against their CRC at its end."""
-        return self._zip.open(part)
+    def stream(self, part: str, size: int) -> Iterator[bytes]:
+        """Yield the bytes of a part, about `size` at a time; at the end size and CRC must be those of the directory.
+
+        zipfile finds the part; it is inflated here, by a library that takes half the time.
+        """
+        entry = self._zip.getinfo(part)
+        if entry.compress_type != zipfile.ZIP_DEFLATED:
+            raise ValueError(f"{part} is not deflated")
+        inflater, left, crc, length = isal_zlib.decompressobj(-15), entry.compress_size, 0, 0
+        with self._path.open("rb") as file:
+            file.seek(entry.header_offset)
+            signature, name, extra = struct.unpack("<4s22xHH", file.read(30))
+            if signature != b"PK\x03\x04" or file.read(name).decode() != part:
+                raise ValueError(f"{part} is not where the directory says")
+            file.seek(extra, 1)
+            while not inflater.eof:
+                packed = inflater.unconsumed_tail or file.read(min(left, _PACKED))
+                left -= 0 if inflater.unconsumed_tail else len(packed)
+                data = inflater.decompress(packed, size)
+                if not data and not packed:
+                    raise ValueError(f"{part} ends too early")
+                crc, length = isal_zlib.crc32(data, crc), length + len(data)
+                if data:
+                    yield data
+        if (crc, length, left) != (entry.CRC, entry.file_size, 0) or inflater.unused_data:
+            raise ValueError(f"{part} is not as long as it should be, or has another CRC")
 
     def number_format(self, style: int) -> str:
         """Return the number format of cells with `s="style"`."""

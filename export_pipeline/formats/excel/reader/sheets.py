@@ -31,9 +31,9 @@ def frames(
     rows, grid = 0, Grid(schema, formats, workbook.number_format)
     threads = min(_MAX_THREADS, pl.thread_pool_size())
     waiting: deque[Future[Piece]] = deque()
-    with workbook.open(part) as stream, ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
         try:
-            pieces = _pieces(iter(lambda: stream.read(_READ), b""), headers)
+            pieces = _pieces(workbook.stream(part, _READ), headers)
             first = 1 if headers is None else 2
             for piece in pieces:
                 waiting.append(pool.submit(grid.read, piece))
