@@ -14,31 +14,34 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from export_pipeline.demo import parquet
 from export_pipeline_tests.benchmarks import launches
 from export_pipeline_tests.benchmarks.cases import CASES, Case
 from export_pipeline_tests.benchmarks.measure import Line, interleaved, lines
+from export_pipeline_tests.data import flights
 
 NEEDS = {"chdb": "chdb", "rustpy": "rustpy_xlsxwriter", "xlsxwriter": "xlsxwriter"}
 
 
 def _source(data: str, rows: int, folder: Path) -> tuple[Path, int]:
-    """Return the Parquet file to write from and its rows; a DuckDB file of the same rows stands beside it."""
+    """Return the Parquet file that all write from and its rows; a DuckDB file of the same rows stands beside it.
+
+    The file is as our snapshots are: LZ4, row groups of 30,000.
+    """
     import duckdb
+    import polars as pl
 
-    path = folder / f"{data}-{rows}.parquet"
     if data == "flights":
-        from export_pipeline_tests.data import flights
-
-        frame = flights()
-        rows, path = frame.height, folder / "flights.parquet"
-        frame.write_parquet(path, row_group_size=30_000)
+        frame = flights().lazy()
     else:
-        from export_pipeline.demo import parquet
-
-        parquet(rows, path)
+        made = folder / "made.parquet"
+        parquet(rows, made)
+        frame = pl.scan_parquet(made)
+    path = folder / f"{data}-{rows}.parquet"
+    frame.sink_parquet(path, compression="lz4", row_group_size=30_000)
     with duckdb.connect(str(path.with_suffix(".duckdb"))) as database:
         database.execute(f"create or replace table commands as from '{path}'")
-    return path, rows
+    return path, pl.scan_parquet(path).select(pl.len()).collect().item()
 
 
 def _wanted(only: str, rows: int) -> list[Case]:
