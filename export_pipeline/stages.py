@@ -125,6 +125,7 @@ def extract(context: Context, plan: Plan) -> Snapshot:
     """Take the rows, in one consistent read, into the run's folder; files that stand still are pinned."""
     with context.open(plan.config, trusted=plan.trusted) as opened:
         opened.expect(plan.source_version)
+        opened.wanted(plan.columns)  # a store moves on: it may have lost a column since
         (name,) = plan.config.inputs
         return run_native(
             lambda: snapshots.stage(

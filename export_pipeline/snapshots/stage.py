@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -95,8 +95,8 @@ def stage(
     path = folder / f"{name}.parquet"
     stop = stop or threading.Event()
     try:
-        with _watching(opened, stop):
-            rows = _write(_until(stop, opened.batches(wanted, filter)), schema, path, progress)
+        with _watching(opened, stop), _ended(opened.batches(wanted, filter)) as batches:
+            rows = _write(_until(stop, batches), schema, path, progress)
     except ExportError as error:
         if stop.is_set() and not isinstance(error, Cancelled):  # the store's own words for being interrupted
             raise Cancelled("the run was stopped while rows were read") from error
@@ -110,6 +110,19 @@ def stage(
         version=opened.version,
         pushed=opened.pushed(filter),
     )
+
+
+@contextlib.contextmanager
+def _ended(batches: Iterator[pa.RecordBatch]) -> Iterator[Iterator[pa.RecordBatch]]:
+    """End a read with the block, however it is left: an error's traceback would keep it, and what it holds, alive.
+
+    DuckDB opens a file again only when nothing of the last time is left, and waits for that for ever.
+    """
+    try:
+        yield batches
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()
 
 
 def _until(stop: threading.Event, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
