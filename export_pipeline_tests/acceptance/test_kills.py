@@ -35,6 +35,7 @@ FORMATS: tuple[tuple[str, Any, str], ...] = (
     (".ndjson", {"json": {"layout": "lines"}}, "overwrite"),
     (".xlsx", "excel", "fail"),
 )
+LOG = "victims.log"
 FORMER = b"the former good file\n"
 LOGICAL = datetime(2026, 4, 1, 5, 0, tzinfo=UTC)
 CONFIG: dict[str, Any] = {
@@ -67,6 +68,7 @@ class Scene:
         assert self.process.stdout is not None
         print(json.dumps(order), file=self.process.stdin, flush=True)
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        assert answer["ended"] not in ("failed", "broken"), (answer, (self.home.root / LOG).read_text()[-2000:])
         return answer
 
     def export(self, case: str, place: int) -> tuple[Path, Path, str, str]:
@@ -122,7 +124,7 @@ def digest(path: Path) -> str:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     home = Home(tmp_path_factory.mktemp("kills")).create()
     demo.create(home.root, rows=ROWS, until=UNTIL)
-    log = (home.root / "victims.log").open("w")
+    log = (home.root / LOG).open("w")
     command = [sys.executable, "-m", "export_pipeline_tests.acceptance.victims", str(home.root)]
     with (
         log,

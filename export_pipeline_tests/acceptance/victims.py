@@ -11,6 +11,7 @@ import importlib
 import json
 import mmap
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from export_pipeline import pipeline
+from export_pipeline import destinations, filters, formats, ledger, pipeline, sources
 from export_pipeline.catalog import load_file
 from export_pipeline.destinations.beneath import Unfinished
 from export_pipeline.errors import ExportError
@@ -167,10 +168,16 @@ def _wait(pid: int, seconds: float | None) -> int:
         time.sleep(0.001)
 
 
+def _modules() -> list[str]:
+    """Return the modules that a run may import on the way."""
+    parts = (formats, sources, destinations, ledger, filters)
+    return [each.name for part in parts for each in pkgutil.walk_packages(part.__path__, f"{part.__name__}.")]
+
+
 def main() -> None:
     """Serve orders until there are no more."""
     home = Home(Path(sys.argv[1]))
-    for name in NEEDED:
+    for name in (*NEEDED, *_modules()):
         importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(serve(home, json.loads(line))), flush=True)
