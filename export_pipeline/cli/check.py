@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from export_pipeline import times
+from export_pipeline import files, times
 from export_pipeline.catalog import Catalog
+from export_pipeline.cli import failures
 from export_pipeline.cli.screen import Screen
 from export_pipeline.cli.targets import Target, find_target
 from export_pipeline.config import ExportConfig
@@ -38,17 +39,18 @@ def validate_command(home: Home, targets: tuple[str, ...], sets: tuple[str, ...]
         try:
             made = _planned(home, find_target(home, name, sets=sets))
         except ExportError as error:
-            screen.failure(f"{name}: {error.message}", error.cure, None)
+            cure, again = error.cure or failures.cure_for(error), failures.command(["validate", name])
+            screen.failure(f"{name}: {failures.one_line(error.message)}", failures.one_line(cure), again)
             code = 2
             continue
-        files = ", ".join(file.name for file in made.files)
-        screen.say(f"{name}: right. {made.sentence or 'every row'} -> {files}")
+        named = ", ".join(file.name for file in made.files)
+        screen.say(f"{name}: right. {made.sentence or 'every row'} -> {named}")
     return code
 
 
 @click.command("preview")
 @click.argument("target", metavar="FILE|NAME")
-@click.option("--rows", default=20, show_default=True, help="How many rows.")
+@click.option("--rows", default=20, type=click.IntRange(min=1), show_default=True, help="How many rows.")
 @TO
 @WHERE
 @SET
@@ -78,7 +80,7 @@ def schema_command(output: Path | None) -> int:
     if output is None:
         click.echo(text)
         return 0
-    output.write_text(text + "\n", encoding="utf-8")
+    files.write_text(output, text + "\n")
     screen = Screen()
     screen.say(f"Written to {output}. First line of an export file:")
     screen.say(f"# yaml-language-server: $schema={output.resolve().as_uri()}")

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from urllib.parse import urlsplit
 
 from rich.markup import escape
 
 from export_pipeline import files
 from export_pipeline.catalog import Catalog
+from export_pipeline.cli import failures
 from export_pipeline.cli.screen import size
-from export_pipeline.errors import ExportError
+from export_pipeline.config import ExportConfig
+from export_pipeline.errors import ExportError, SourceUnavailableError
 from export_pipeline.home import Home
 from export_pipeline.instance import Instance
 from export_pipeline.ledger import Ledger
 from export_pipeline.pipeline import Context, plan
+from export_pipeline.secrets import Secret
 from export_pipeline.sources import Stores
 from export_pipeline.sources.stores import AnyStore
 
 LITTLE = 1_000_000_000
 """Free bytes below which a run may fill the disk."""
+REPORT = "If this is no mistake of yours, please report it; export-pipeline --debug shows more."
 
 
 @dataclass(frozen=True)
@@ -50,17 +57,46 @@ def findings(home: Home) -> Iterator[Finding]:
         yield Finding(escape(error.message), good=False, cure=error.cure)
         stores = Stores()
     for name, store in stores.stores.items():
-        yield _look(f"store {name}", lambda store=store, name=name: _tables(store, name))  # type: ignore[misc]
+        yield _look(f"store {name}", partial(_tables, store, name))
     for entry in Catalog(home).entries():
         if entry.config is None:
-            yield Finding(escape(str(entry.problem)), good=False, cure=f"Mend {entry.path}.")
-            continue
-        config = entry.config
-        yield _look(f"export {entry.name}", lambda config=config: plan(Context(home), config, datetime.now(UTC)))  # type: ignore[misc]
+            told = failures.one_line(entry.problem.message if entry.problem else f"{entry.path.name} holds no export")
+            yield Finding(escape(told), good=False, cure=f"Mend {entry.path}.")
+        else:
+            yield _look(f"export {entry.name}", partial(_planned, home, entry.config))
+            yield from _notified(entry.name, entry.config, stores)
     instance = Instance.find(home)
     yield Finding(
         f"Dagster is up at {instance.url}" if instance else "Dagster is not up (export-pipeline up starts it)"
     )
+
+
+def _planned(home: Home, config: ExportConfig) -> None:
+    plan(Context(home), config, datetime.now(UTC))
+
+
+def _notified(export: str, config: ExportConfig, stores: Stores) -> Iterator[Finding]:
+    """Look at the secrets and the servers of those who are told how runs ended."""
+    for told in config.notify:
+        secrets = [value for _, value in told if isinstance(value, Secret)]
+        for secret in secrets:
+            yield _look(f"export {export}: secret {secret.env}", partial(secret.resolve, stores.environment))
+        url = getattr(told, "url", None)
+        if isinstance(url, str):
+            yield _look(f"export {export}: server {urlsplit(url).hostname}", partial(_reach, url))
+
+
+def _reach(url: str) -> None:
+    """Connect to a server, and say nothing to it."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=3).close()
+    except OSError as error:
+        raise SourceUnavailableError(
+            f"port {port} does not answer: {error.strerror or error}",
+            cure="Is the address right, and is the server up? A proxy or firewall may be between.",
+        ) from None
 
 
 def _writable(home: Home) -> None:
@@ -82,5 +118,8 @@ def _look(what: str, look: Callable[[], object]) -> Finding:
     try:
         look()
     except ExportError as error:
-        return Finding(escape(f"{what}: {error.message}"), good=False, cure=error.cure)
+        told = failures.one_line(error.message)
+        return Finding(escape(f"{what}: {told}"), good=False, cure=error.cure or failures.cure_for(error))
+    except Exception as error:  # a library's own words, about a file that is no database, for example
+        return Finding(escape(f"{what}: {failures.one_line(str(error))}"), good=False, cure=REPORT)
     return Finding(escape(what))

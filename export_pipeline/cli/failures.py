@@ -25,6 +25,8 @@ CURES: tuple[tuple[type[errors.ExportError], str], ...] = (
     (errors.ExportError, f"{PROGRAM} doctor finds what could keep exports from running here."),
 )
 """Kind of error -> what to do where the error itself has no cure."""
+CANCELLED = ("cancelled: nothing half-written is left", "What has a receipt already stays, and is not sent twice.")
+"""Cause and cure of what somebody stopped."""
 NOT_LAUNCHED: dict[str, Any] = {
     "run_id": None,
     "export": None,

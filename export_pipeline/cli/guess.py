@@ -36,6 +36,8 @@ class First:
     config: ExportConfig
     stores: str | None = None
     """The new text of ``stores.yaml``; None where it does not change."""
+    added: str = ""
+    """What is new in it, in words."""
     guesses: list[str] = field(default_factory=list)
     """What was guessed, in words."""
 
@@ -98,12 +100,36 @@ def _of_file(home: Home, path: Path, name: str | None) -> First:
     with FilesSource(files=shown).open(folder=home.root) as opened:
         found = roles(opened.schema)
     data = {"name": name or _slug(path.name.split(".")[0]), "source": {"files": shown} | found, "format": "excel"}
-    return First(parse(ExportConfig, data), guesses=_said(found))
+    stores = _rooted(home, path.parent)
+    return First(parse(ExportConfig, data), stores, f"lets exports read files in {path.parent}", _said(found))
+
+
+def _rooted(home: Home, folder: Path) -> str | None:
+    """Return ``stores.yaml`` with a folder that exports may read files in; None where they may already.
+
+    The command line may read any file, but schedules and the Dagster UI only those in listed folders.
+    """
+    known = Stores.load(home.stores)
+    if any(folder.is_relative_to(root) for root in (home.root, *known.roots)):
+        return None
+    data, text = _document(home)
+    return _rewritten(text, data | {"roots": [*(data.get("roots") or []), str(folder)]})
+
+
+def _document(home: Home) -> tuple[dict[str, Any], str]:
+    """Return what ``stores.yaml`` says, and its text."""
+    if not home.stores.exists():
+        return {}, ""
+    document = read(home.stores)
+    return document.data if isinstance(document.data, dict) else {}, home.stores.read_text("utf-8")
+
+
+def _rewritten(text: str, data: dict[str, Any]) -> str:
+    return yaml.rewrite(text, data) if text.strip() else yaml.dump(data)
 
 
 def _of_store(home: Home, kind: str, path: Path, name: str | None) -> First:
-    document = read(home.stores).data if home.stores.exists() else None
-    data: dict[str, Any] = document if isinstance(document, dict) else {}
+    data, text = _document(home)
     stores = dict(data.get("stores") or {})
     store = next(
         (known for known, value in stores.items() if _same(value, kind, path, home)), _unused(_slug(path.stem), stores)
@@ -123,12 +149,12 @@ def _of_store(home: Home, kind: str, path: Path, name: str | None) -> First:
         shown = str(path.relative_to(home.root)) if path.is_relative_to(home.root) else str(path)
         datasets = {table: {"table": table} | found[table] for table in tables}
         stores[store] = {kind: {"path": shown, "datasets": datasets}}
-    text = home.stores.read_text("utf-8") if home.stores.exists() else ""
-    made = data | {"stores": stores}
     export = {"name": name or _slug(chosen), "source": {"store": store, "dataset": chosen}, "format": "excel"}
     others = [table for table in tables if table != chosen]
     said = _said(found[chosen]) + ([f"other data sets: {', '.join(others)}"] if others else [])
-    return First(parse(ExportConfig, export), yaml.rewrite(text, made) if text else yaml.dump(made), said)
+    return First(
+        parse(ExportConfig, export), _rewritten(text, data | {"stores": stores}), f"names the store {store}", said
+    )
 
 
 def _schema(session: Any, table: str) -> pl.Schema:

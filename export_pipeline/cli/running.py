@@ -23,11 +23,11 @@ from export_pipeline.service import ExportService
 
 CODES = {"done": 0, "failed": 1, "cancelled": 130}
 """How a run ended -> exit code."""
-ENDED = {"failed": "the run failed", "cancelled": "cancelled: nothing half-written is left"}
-CURES = {
-    "failed": "export-pipeline doctor finds what could keep exports from running here.",
-    "cancelled": "What has a receipt already stays and is not sent twice.",
+TOLD = {
+    "failed": ("the run failed", "export-pipeline doctor finds what could keep exports from running here."),
+    "cancelled": failures.CANCELLED,
 }
+"""How a run ended -> cause and cure where the run itself says nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,9 @@ def tell(screen: Screen, result: ExportResult, *, as_json: bool = False) -> int:
         else:
             screen.result(result)
         return 0
-    cause = result.error or ENDED.get(result.state, f"the run is {result.state}")
-    cure = result.cure or CURES.get(result.state)
+    cause, cure = TOLD.get(result.state, (f"the run is {result.state}", TOLD["failed"][1]))
     told = result.dump(defaults=True) | {"run_id": result.run_id or None}
-    return failures.tell(sys.argv[1:], cause, cure, CODES.get(result.state, 1), told)
+    return failures.tell(sys.argv[1:], result.error or cause, result.cure or cure, CODES.get(result.state, 1), told)
 
 
 def _instant(text: str | None, zone: str) -> datetime | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,10 +16,10 @@ from rich.table import Table
 from export_pipeline.pace import Pace
 
 if TYPE_CHECKING:
-    from export_pipeline.results import ExportedFile, ExportResult
+    from export_pipeline.results import ExportedFile, ExportResult, LossReport
 
-WIDE = 200
-"""Columns of a table that goes into a file or a pipe."""
+WIDE = 10_000
+"""Characters of a line of a table that goes into a file or a pipe: nothing is wrapped or cut there."""
 PAUSE = 5.0
 """Seconds between two lines of progress where no bar can be shown."""
 STAGES = ("plan", "extract", "filter", "aggregate", "write", "verify", "deliver")
@@ -92,9 +92,8 @@ class Screen:
         for receipt in result.receipts:
             if receipt.skipped:
                 self.note(f"{receipt.name}: not sent again, {receipt.reason}")
-        for loss in result.losses:
-            where = f"column {loss.column!r}" if loss.column else "the table"
-            self.note(f"{loss.output}: {where}: {loss.why}")
+        for (output, why), columns in _by_reason(result.losses).items():
+            self.note(f"{output}: {', '.join(columns)}: {why}" if columns else f"{output}: {why}")
         rate = f", {result.rows / result.seconds:,.0f} rows/s" if result.seconds > 0 and result.rows else ""
         self.note(f"{result.export}: {result.seconds:.1f} s{rate}, run {result.run_id}")
         for file in result.files:
@@ -108,11 +107,20 @@ class Screen:
         verified = f"verified: {file.rows:,} rows, {file.columns} columns"
         self.out.print(f"[bold]{escape(file.path)}[/bold]  [green]{verified}[/green], {size(file.bytes)}")
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
-        """Print a table."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        right: Sequence[str] = (),
+        cut: Sequence[str] = (),
+    ) -> None:
+        """Print a table; the columns `cut` are cut where the terminal ends, others wrapped."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in columns:
-            table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+            justify: JustifyMethod = "right" if name in right else "left"
+            table.add_column(
+                name, justify=justify, overflow="ellipsis" if name in cut else "fold", no_wrap=name in cut
+            )
         for row in rows:
             table.add_row(*(escape("" if value is None else str(value)) for value in row))
         console = Console(highlight=False)
@@ -132,6 +140,14 @@ class Screen:
         with Progress(*columns, console=self.err, transient=True, disable=not (shown and live)) as progress:
             task = progress.add_task(title, total=len(STAGES), detail="")
             yield Bar(progress, task, title, say=self.note if shown and not live else lambda _: None)
+
+
+def _by_reason(losses: Iterable[LossReport]) -> dict[tuple[str, str], list[str]]:
+    """Return output and reason -> the columns that are concerned; none where the whole table is."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for loss in losses:
+        found.setdefault((loss.output, loss.why), []).extend([loss.column] if loss.column else [])
+    return found
 
 
 class Bar:

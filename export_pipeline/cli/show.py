@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from export_pipeline.catalog import Catalog, Entry
 from export_pipeline.cli import failures
-from export_pipeline.cli.screen import Screen, ago, size
+from export_pipeline.cli.screen import Screen, ago
 from export_pipeline.home import Home
 from export_pipeline.instance import Instance
 from export_pipeline.service import ExportService
+
+if TYPE_CHECKING:
+    from export_pipeline.catalog import Entry
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
@@ -41,6 +44,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
 @click.pass_obj
 def list_command(home: Home, as_json: bool) -> int:
     """List the exports of the home folder; broken ones say what is wrong and where."""
+    from export_pipeline.catalog import Catalog
+
     entries = [_entry(entry) for entry in Catalog(home).entries()]
     if as_json:
         click.echo(json.dumps(entries))
@@ -62,7 +67,7 @@ def list_command(home: Home, as_json: bool) -> int:
 
 @click.command("history")
 @click.argument("name", required=False)
-@click.option("--limit", default=20, show_default=True, help="How many runs.")
+@click.option("--limit", default=20, type=click.IntRange(min=1), show_default=True, help="How many runs.")
 @JSON
 @click.pass_obj
 def history_command(home: Home, name: str | None, limit: int, as_json: bool) -> int:
@@ -80,11 +85,16 @@ def history_command(home: Home, name: str | None, limit: int, as_json: bool) -> 
             ago(datetime.fromtimestamp(created, UTC), now),
             f"{result.rows:,}" if result.state == "done" else "",
             f"{result.seconds:.1f} s" if result.seconds else "",
-            (result.error.splitlines() or [""])[0] or ", ".join(file.path for file in result.files),
+            failures.one_line(result.error) or ", ".join(PurePath(file.path).name for file in result.files),
         )
         for created, result in found
     ]
-    Screen().table(("run", "export", "state", "when", "rows", "took", "what"), rows, right=("rows", "took"))
+    screen = Screen()
+    if not rows:
+        screen.note(f"No run of {name} yet." if name else "No run yet: export-pipeline run NAME makes one.")
+        return 0
+    columns = ("run", "export", "state", "when", "rows", "took", "what")
+    screen.table(columns, rows, right=("rows", "took"), cut=("what",))
     return 0
 
 
@@ -115,8 +125,7 @@ def status_command(home: Home, run_id: str | None, as_json: bool) -> int:
         rows = f", {progress['rows']:,}{of} rows, {progress['rate']:,.0f} rows/s" if "rows" in progress else ""
         screen.say(f"stage {progress['stage']}{rows}")
     if result.state == "done":
-        for file in result.files:
-            screen.say(f"{file.path}  verified: {file.rows:,} rows, {file.columns} columns, {size(file.bytes)}")
+        screen.result(result)
     if result.error:
         if failures.debugging():
             sys.stderr.write(service.get_export_trace(result.run_id))

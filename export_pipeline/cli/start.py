@@ -82,18 +82,18 @@ def init_command(home: Home, source: str, name: str | None) -> int:
 
     The time and status columns are guessed from names and types.
     """
-    from export_pipeline import yaml
+    from export_pipeline import files, yaml
     from export_pipeline.catalog import Catalog
     from export_pipeline.cli.guess import first_export
     from export_pipeline.cli.screen import Screen
 
     screen = Screen()
-    made = first_export(home.create(), source, name)
+    made = first_export(home, source, name)
     if any(entry.name == made.config.name for entry in Catalog(home).entries()):
         raise ConfigError(f"there is an export {made.config.name!r} already", cure="Give this one another name: --name")
     if made.stores is not None:
-        home.stores.write_text(made.stores, encoding="utf-8")
-        screen.say(f"{home.stores}  names the store")
+        files.write_text(home.create().stores, made.stores)
+        screen.say(f"{home.stores}  {made.added}")
     path = Catalog(home).save(made.config)
     screen.say(f"{path}  holds the export:", "bold")
     screen.say(yaml.dump(made.config.written()).rstrip())

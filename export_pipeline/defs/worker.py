@@ -15,6 +15,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError
@@ -49,6 +51,8 @@ class Stop:
     """Interrupts the main thread until the run is over, once somebody asked for it."""
 
     def __init__(self) -> None:
+        self.announce: Callable[[], None] = lambda: None
+        """Called before the first interrupt: a run that is interrupted without an announcement has failed."""
         self._asked, self._over = threading.Event(), threading.Event()
         threading.Thread(target=self._interrupt, name="stop", daemon=True).start()
 
@@ -76,6 +80,8 @@ class Stop:
 
     def _interrupt(self) -> None:
         self._asked.wait()
+        if not self._over.is_set():
+            self.announce()
         while not self._over.is_set():
             os.kill(os.getpid(), signal.SIGTERM)
             self._over.wait(AGAIN)
@@ -128,6 +134,7 @@ def execute(home: Home, launch: Launch, instance: dg.DagsterInstance, stop: Stop
     job = job_of(home, launch.job)
     created = create(home, launch, job, instance)
     say({"run_id": created.run_id})
+    stop.announce = partial(announce, instance, created.run_id)
     follower = Follower(instance, created.run_id, say, cancelled=stop.ask)
     done = threading.Event()
     watching = threading.Thread(target=follower.watch, args=(done,), daemon=True)
@@ -146,6 +153,15 @@ def execute(home: Home, launch: Launch, instance: dg.DagsterInstance, stop: Stop
         done.set()
         watching.join(timeout=5)
         say(result(instance, created.run_id).model_dump(mode="json"))
+
+
+def announce(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Say in the history that the run is to be cancelled, if nobody did."""
+    import dagster as dg
+
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished and run.status is not dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceling(run, "Nobody waits for this run any more: it is cancelled.")
 
 
 def get_ready() -> None:
