@@ -125,13 +125,18 @@ class Victim:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+asleep: dict[int, mmap.mmap] = {}
+"""The marks of children that sleep."""
+
+
 def serve(home: Home, order: dict[str, Any]) -> dict[str, Any]:
     """Fork a child for an order; return how it ended, or that it sleeps."""
-    marks = mmap.mmap(-1, mmap.PAGESIZE)
     if "wake" in order:
         pid = int(order["wake"])
+        marks = asleep.pop(pid)
         os.kill(pid, signal.SIGCONT)
     else:
+        marks = mmap.mmap(-1, mmap.PAGESIZE)
         pid = os.fork()
     if pid == 0:
         code = BROKEN
@@ -149,7 +154,8 @@ def serve(home: Home, order: dict[str, Any]) -> dict[str, Any]:
             os._exit(code)
     status = _wait(pid, order.get("seconds"))
     if os.WIFSTOPPED(status):
-        return {"ended": "asleep", "pid": pid}
+        asleep[pid] = marks
+        return {"ended": "asleep", "pid": pid, "stage": STAGES[marks[0]]}
     ended = {DONE: "done", FAILED: "failed"}.get(os.waitstatus_to_exitcode(status), "broken")
     ended = "killed" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL else ended
     return {"ended": ended, "pid": pid, "stage": STAGES[marks[0]], "phase": PHASES[marks[1]]}
