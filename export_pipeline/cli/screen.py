@@ -118,9 +118,7 @@ class Screen:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in columns:
             justify: JustifyMethod = "right" if name in right else "left"
-            table.add_column(
-                name, justify=justify, overflow="ellipsis" if name in cut else "fold", no_wrap=name in cut
-            )
+            table.add_column(name, justify=justify, overflow="ellipsis" if name in cut else "fold", no_wrap=name in cut)
         for row in rows:
             table.add_row(*(escape("" if value is None else str(value)) for value in row))
         console = Console(highlight=False)
