@@ -13,9 +13,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from export_pipeline import webhooks
-from export_pipeline.incidents import Incidents
-from export_pipeline.notifications import AnyNotification, Notice, Notification
+from export_pipeline.notifications import AnyNotification, Notice, Notification, webhooks
+from export_pipeline.notifications.incidents import Incidents
 from export_pipeline.options import Options
 from export_pipeline.parsing import parse
 

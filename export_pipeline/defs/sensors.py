@@ -14,8 +14,8 @@ from export_pipeline.defs.history import failure
 from export_pipeline.defs.runs import logical_time
 from export_pipeline.errors import ExportError
 from export_pipeline.home import Home
-from export_pipeline.incidents import Incidents
 from export_pipeline.notifications import AnyNotification, Kind, Means, Notice, notify
+from export_pipeline.notifications.incidents import Incidents
 from export_pipeline.plan import Plan
 from export_pipeline.staging import sweep
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from export_pipeline import webhooks
 from export_pipeline.errors import ConfigError, ExportError, TransientDeliveryError
-from export_pipeline.incidents import Incidents
-from export_pipeline.notifications import Means, Notice, notify
+from export_pipeline.notifications import Means, Notice, notify, webhooks
+from export_pipeline.notifications.incidents import Incidents
 from export_pipeline.secrets import Secret
 from export_pipeline_tests.receiver import FAILURE, HOOK, MONDAY, TOKEN, Holder, Receiver, notifications
 from export_pipeline_tests.receiver import incidents as incidents

@@ -11,8 +11,8 @@ from dagster._utils.schedules import cron_string_iterator, is_valid_cron_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_pipeline.cron import FIELDS, Cron
 from export_pipeline.errors import ConfigError
+from export_pipeline.schedules.cron import FIELDS, Cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BEFORE_SPRING = datetime(2026, 3, 28, 12, tzinfo=UTC)

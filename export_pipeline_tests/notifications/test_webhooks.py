@@ -12,10 +12,9 @@ from email.utils import formatdate
 import pytest
 from pydantic import SecretStr
 
-from export_pipeline import webhooks
 from export_pipeline.errors import ConfigError, DeliveryError
-from export_pipeline.incidents import Incidents
-from export_pipeline.notifications import Means, notify
+from export_pipeline.notifications import Means, notify, webhooks
+from export_pipeline.notifications.incidents import Incidents
 from export_pipeline_tests.receiver import FAILURE, HOOK, TOKEN, Receiver, notifications
 from export_pipeline_tests.receiver import incidents as incidents
 from export_pipeline_tests.receiver import receiver as receiver

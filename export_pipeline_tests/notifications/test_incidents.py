@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from export_pipeline.errors import StorageError
-from export_pipeline.incidents import KEPT, LEASE, Incidents, incident_key
+from export_pipeline.notifications.incidents import KEPT, LEASE, Incidents, incident_key
 
 MONDAY = datetime(2026, 11, 2, 6, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

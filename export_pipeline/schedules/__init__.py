@@ -5,7 +5,7 @@
 >>> Schedule.model_validate({"cron": "*/15 8-17 * * MON-FRI"}).sentence()
 'by the cron */15 8-17 * * MON-FRI'
 
-What happens where the clocks change is told in `export_pipeline.cron`.
+What happens where the clocks change is told in `export_pipeline.schedules.cron`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from export_pipeline.cron import Cron
 from export_pipeline.errors import did_you_mean
 from export_pipeline.options import Options
+from export_pipeline.schedules.cron import Cron
 
 FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "custom")
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")

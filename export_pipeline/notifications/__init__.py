@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, field_validator
 
 from export_pipeline.errors import ConfigError, ExportError
-from export_pipeline.incidents import Incident, Incidents
+from export_pipeline.notifications.incidents import Incident, Incidents
 from export_pipeline.options import OneOf, Options
 from export_pipeline.secrets import Secret
 from export_pipeline.times import Duration
@@ -165,7 +165,7 @@ class Webhook(Notification):
 
     def send(self, notice: Notice, means: Means) -> None:
         """Post the notice; secrets are read now and forgotten."""
-        from export_pipeline.webhooks import post
+        from export_pipeline.notifications.webhooks import post
 
         url = self.url.resolve(means.environment) if isinstance(self.url, Secret) else SecretStr(self.url)
         shown = urlsplit(self.url).hostname if isinstance(self.url, str) else f"of {self.url.env}"
