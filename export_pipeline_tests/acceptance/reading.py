@@ -59,7 +59,7 @@ def read(path: Path, kinds: Sequence[str], zones: Sequence[str]) -> tuple[list[s
         return _parquet(path, kinds)
     header, rows = _csv(path) if names.endswith(".csv") else _json(path)
     makers = [_FROM_TEXT[kind] for kind in kinds]
-    assert len(header) == len(makers), f"{header} are not {len(makers)} columns"
+    assert len(header) == len(makers) or not rows, f"{header} are not {len(makers)} columns"  # JSON: no row, no name
     return header, [
         tuple(None if cell is None else make(cell) for cell, make in zip(row, makers, strict=True)) for row in rows
     ]
