@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from export_pipeline.ledger import Ledger
 from export_pipeline_tests.servers import postgres
 
 __all__ = ["postgres"]
+
+
+def pytest_configure() -> None:
+    """Undo what whoever started the tests in the background passes on to every process that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
