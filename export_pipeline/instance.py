@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export_pipeline import files
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError, SourceUnavailableError
 from export_pipeline.home import Home
+
+if TYPE_CHECKING:
+    import httpx
 
 LOCATION = "export_pipeline.definitions"
 REPOSITORY = "__repository__"
@@ -82,6 +86,14 @@ query Jobs($location: String!) {
 }"""
 
 
+@functools.cache
+def _client() -> httpx.Client:
+    """Return the one client of this process: it keeps connections, and asks no proxy for what is on this machine."""
+    import httpx
+
+    return httpx.Client(timeout=60.0, trust_env=False, verify=False)  # noqa: S501 - plain http, to `up` of this home
+
+
 @contextlib.contextmanager
 def claimed(home: Home) -> Iterator[bool]:
     """Be the only `up` of this home while the block lasts; gives False where there is another one."""
@@ -142,7 +154,7 @@ class Instance:
         import httpx
 
         try:
-            httpx.get(f"{found.url}/server_info", timeout=2.0).raise_for_status()
+            _client().get(f"{found.url}/server_info", timeout=2.0).raise_for_status()
         except httpx.HTTPError:
             return None
         return found
@@ -157,7 +169,7 @@ class Instance:
         import httpx
 
         try:
-            answer = httpx.post(f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=60.0)
+            answer = _client().post(f"{self.url}/graphql", json={"query": text, "variables": variables})
             body = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise SourceUnavailableError(

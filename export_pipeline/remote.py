@@ -12,7 +12,7 @@ from export_pipeline.launches import Launch
 from export_pipeline.pace import Pace
 from export_pipeline.workers import Watch
 
-INTERVAL = 0.15
+INTERVAL = 0.2
 """Seconds between two looks at the run."""
 AGAIN = 1.0
 """Seconds after which a run that should stop is told again: one that is starting does not hear it."""
@@ -21,8 +21,11 @@ WAITING = {"QUEUED": "queued", "NOT_STARTED": "starting", "STARTING": "starting"
 """State of a run that makes no progress -> what to call it."""
 
 
-def follow(instance: Instance, launch: Launch, watch: Watch) -> str:
-    """Launch a run and follow it to its end; returns its id. An interrupt cancels it."""
+def follow(instance: Instance, launch: Launch, watch: Watch) -> tuple[str, str]:
+    """Launch a run and follow it to its end; returns its id and Dagster's word for its state.
+
+    An interrupt cancels it.
+    """
     asked: float | None = None
     try:
         run_id, interrupted = _launched(instance, launch)
@@ -42,7 +45,7 @@ def follow(instance: Instance, launch: Launch, watch: Watch) -> str:
                 if message is not None and asked is None:
                     watch(message)
             if status in OVER:
-                return run_id
+                return run_id, status
             if status in WAITING:
                 watch({"waiting": WAITING[status]})
             time.sleep(INTERVAL)

@@ -66,9 +66,12 @@ class ExportService:
         instance = None if launch.private else Instance.find(self.home)
         if instance is not None:
             from export_pipeline.remote import follow
+            from export_pipeline.results import ExportResult
 
-            threading.Thread(target=_import_history, daemon=True).start()  # Dagster, while somebody else works
-            run_id = follow(instance, launch, watch)
+            threading.Thread(target=self._warm_history, daemon=True).start()  # while somebody else works
+            run_id, status = follow(instance, launch, watch)
+            if status == "CANCELED":
+                return ExportResult(run_id=run_id, state="cancelled", export=launch.export)
             return self.get_export_status(run_id)[0]
         return self._in_worker(launch, watch)
 
@@ -142,6 +145,11 @@ class ExportService:
                 return
         dagster.report_run_canceled(run, message="no instance is up that could run it")
 
+    def _warm_history(self) -> None:
+        """Import what reading the history takes; whoever reads it says what is wrong with it."""
+        with contextlib.suppress(Exception), self._history():
+            pass
+
     @contextlib.contextmanager
     def _history(self) -> Iterator[dg.DagsterInstance]:
         from export_pipeline.defs.instance import open_instance
@@ -204,11 +212,6 @@ class ExportService:
                 else:
                     dagster.report_run_failed(run, message="the process of the run died")
         return launch.run_id
-
-
-def _import_history() -> None:
-    import export_pipeline.defs.history
-    import export_pipeline.defs.instance  # noqa: F401
 
 
 def _asked_at(dagster: dg.DagsterInstance, run_id: str) -> float:

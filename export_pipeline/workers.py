@@ -35,6 +35,9 @@ class Worker:
         """Whether the run was stopped from here."""
         self.said: list[str] = []
         """What the process wrote to standard error: nothing, if all goes well."""
+        self._begun = False
+        self._deadline = float("inf")
+        self._last: dict[str, Any] = {}
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", MODULE, str(home.root)],
@@ -55,40 +58,43 @@ class Worker:
 
         An interrupt stops the run; a second one kills its process.
         """
-        last: dict[str, Any] = {}
-        deadline = float("inf")
-        begun = False
         while True:
             try:
-                if not begun:
-                    begun = True
+                if not self._begun:
+                    self._begun = True
                     self._tell(launch)
-                message = self._messages.get(timeout=0.1)
-                if message is None:
-                    self._process.wait()
-                    return last
-                if "stage" in message:
-                    watch(message)
-                elif message:
-                    last = message
-            except queue.Empty:
-                if time.monotonic() > deadline:
-                    self._process.kill()
+                while (message := self._next()) is not None:
+                    if "stage" in message:
+                        watch(message)
+                    elif message:
+                        self._last = message
+                self._process.wait()
             except KeyboardInterrupt:
                 if self.cancelled:
                     self._process.kill()
                 self.cancelled = True
-                deadline = min(deadline, time.monotonic() + PATIENCE)
-                watch({"waiting": "cancelling"})
+                self._deadline = time.monotonic() + PATIENCE
                 self._hang_up()
+                watch({"waiting": "cancelling"})
+            else:
+                return self._last
 
     def close(self) -> None:
-        """End the process, whatever it does; one that runs nothing has nothing to lose."""
+        """End the process; one that runs something ends it cleanly, if it can."""
         self._hang_up()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(PATIENCE if self.cancelled else 0)
+            self._process.wait(PATIENCE if self._begun else 0)
         self._process.kill()
         self._process.wait()
+
+    def _next(self) -> dict[str, Any] | None:
+        """Return what the worker said next, nothing if it is silent, None if it is gone."""
+        if self.cancelled and time.monotonic() > self._deadline:
+            self._process.kill()
+        try:
+            return self._messages.get(timeout=0.1)
+        except queue.Empty:
+            return {}
 
     def _tell(self, launch: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # it died: its output says so

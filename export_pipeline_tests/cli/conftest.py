@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+
+from export_pipeline.defs.instance import settings
+from export_pipeline.home import Home
+from export_pipeline.instance import Instance
+from export_pipeline_tests.cli.terminal import PROGRAM, environment, living
+from export_pipeline_tests.dagster_server import wait_for
 
 COMMANDS = """
 description: Commands that went wrong
@@ -65,3 +78,54 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with duckdb.connect(folder / "locked.duckdb") as held:
         held.execute("create table rows as select 1 as id")
         yield folder
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `up`, started in the background of a shell that turned signals off."""
+
+    home: Path
+    pid: int
+    busy: int
+    """The port that it was asked for, which somebody else has."""
+    log: Path
+
+    @property
+    def text(self) -> str:
+        """What it wrote."""
+        return self.log.read_text()
+
+    @property
+    def instance(self) -> Instance:
+        """Where it answers."""
+        found = Instance.find(Home(self.home))
+        assert found is not None, self.text
+        return found
+
+
+@contextlib.contextmanager
+def started(home: Path, port: int) -> Iterator[Up]:
+    """Start `up` as a script does, and wait until it says where it answers."""
+    log = home.parent / "up.txt"
+    line = f"{shlex.join([*PROGRAM, '--home', str(home), 'up', '--port', str(port)])} > {log} 2>&1 & echo $!"
+    pid = int(subprocess.run(["sh", "-c", line], env=environment(), stdout=subprocess.PIPE, check=True).stdout)
+    try:
+        wait_for(lambda: "Ctrl-C stops it" in log.read_text(), 120, log.read_text)
+        yield Up(home, pid, port, log)
+    finally:
+        if living(pid):
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not living(pid), 60, log.read_text)
+
+
+@pytest.fixture(scope="session")
+def up(shared: Path) -> Iterator[Up]:
+    """One `up` for all tests of the session; it runs one export at a time, as the home's own settings say."""
+    (shared / ".dagster").mkdir(exist_ok=True)
+    own = settings().replace("max_concurrent_runs: 8", "max_concurrent_runs: 1")
+    (shared / ".dagster" / "dagster.yaml").write_text(own)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with started(shared, taken.getsockname()[1]) as running:
+            yield running

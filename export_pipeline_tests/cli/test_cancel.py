@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from export_pipeline.home import Home
+from export_pipeline.service import ExportService
 from export_pipeline_tests.cli.terminal import Terminal, children, command, living, terminal
 
 SOON = 5.0
@@ -29,7 +30,7 @@ def _gone(pid: int, timeout: float = SOON) -> bool:
 
 
 def _states(home: Path) -> list[str]:
-    return [run["state"] for run in json.loads(command(home, "history", "--json").out)]
+    return [result.state for _, result in ExportService(Home(home)).get_export_history()]
 
 
 def _left(home: Path) -> list[Path]:
@@ -107,7 +108,8 @@ def test_cancel_from_another_terminal(shared: Path) -> None:
     with terminal(shared, "run", "waiting") as run:
         run.until("waiting: plan")
         worker = _worker(run)
-        run_id = json.loads(command(shared, "history", "--limit", "1", "--json").out)[0]["run_id"]
+        ((_, latest),) = ExportService(Home(shared)).get_export_history(limit=1)
+        run_id = latest.run_id
         status = command(shared, "status", run_id[:8])
         assert status.out.splitlines() == ["waiting: running", "stage plan"]
         done = command(shared, "cancel", run_id[:8])
