@@ -1,6 +1,6 @@
 """Proof that a file holds the rows that were written: checksums taken on the way in, compared with a second reader's.
 
-A column's checksum is the sum over its rows of `hash(value) * (2 * position + 1)`, modulo 2**64. It depends on each
+A column's checksum is the sum over its rows of `hash(value) * hash(position)`, modulo 2**64. It depends on each
 value and on its place, yet not on the order in which batches are added (Polars uses several threads). A lost, doubled,
 swapped or changed cell changes it. Two columns have equal checksums where they hold equal values: -0.0 is not
 0.0, null is not "", every NaN is the same NaN, a category is its text.
@@ -134,7 +134,8 @@ class Meter:
         self._lock = threading.Lock()
         self._waiting: list[pl.DataFrame] = []
         self._position = _unused("position", self._schema)
-        weight = pl.col(self._position).cast(pl.UInt64) * 2 + 1
+        # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
+        weight = pl.col(self._position).cast(pl.UInt64).hash() | 1
         self._expressions = [
             (canonical(pl.col(name), dtype).hash() * weight).sum().alias(str(n))
             for n, (name, dtype) in enumerate(self._schema.items())

@@ -93,6 +93,10 @@ def test_any_other_order_differs(given_values: list[int | None], chance: random.
     assert same == (other == given_values)
 
 
+def test_places_that_add_up_to_the_same_are_told_apart() -> None:
+    assert checksum(None, None, 0, 0, None, dtype=pl.Int64()) != checksum(None, 0, None, None, 0, dtype=pl.Int64())
+
+
 def test_columns_are_named_that_differ(tmp_path: Path) -> None:
     good = Csv().write(pl.LazyFrame({"a": [1, 2], "b c": ["x", "y"], "d": [0.1, 0.2]}), tmp_path / "good.csv")
     bad = Csv().write(pl.LazyFrame({"a": [1, 2], "b c": ["y", "x"], "d": [0.1, 0.25]}), tmp_path / "bad.csv")
