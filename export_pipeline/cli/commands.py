@@ -102,6 +102,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # what nobody foresaw is told like everything else
+        if failures.interrupted(error):
+            return failures.tell(arguments, *failures.CANCELLED, CANCELLED)
         failures.trace()
         return failures.tell(arguments, *failures.of_unforeseen(error), 1)
     return result if isinstance(result, int) else 0
