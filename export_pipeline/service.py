@@ -185,7 +185,10 @@ class ExportService:
         if "state" in last:
             return ExportResult.model_validate(last)
         if "refused" in last:
-            raise REFUSALS.get(last["refused"], ExportError)(last["error"], cure=last["cure"])
+            error = REFUSALS.get(last["refused"], ExportError)(last["error"], cure=last["cure"])
+            if "trace" in last:
+                error.add_note(last["trace"])
+            raise error
         created = "run_id" in last
         if worker.cancelled:
             run_id = self._write_down(launch, cancelled=True) if created else ""

@@ -50,8 +50,9 @@ class Worker:
             start_new_session=True,  # Ctrl-C reaches this process alone, which then asks the worker to end
             env=os.environ | {"DAGSTER_DISABLE_TELEMETRY": "1", "PYTHONUTF8": "1"},
         )
-        for read in (self._read, self._drain):
-            threading.Thread(target=read, daemon=True).start()
+        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._drain)]
+        for reader in self._readers:
+            reader.start()
 
     def run(self, launch: dict[str, Any], watch: Watch) -> dict[str, Any]:
         """Run a launch to its end and return the last thing that the worker said; empty if it died without a word.
@@ -86,6 +87,11 @@ class Worker:
             self._process.wait(PATIENCE if self._begun else 0)
         self._process.kill()
         self._process.wait()
+        for reader in self._readers:
+            reader.join(timeout=1)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _next(self) -> dict[str, Any] | None:
         """Return what the worker said next, nothing if it is silent, None if it is gone."""

@@ -90,7 +90,10 @@ def schema_command(output: Path | None) -> int:
 @click.command("doctor")
 @click.pass_obj
 def doctor_command(home: Home) -> int:
-    """Check the home folder, the stores, the exports and the instance; each finding comes with its cure."""
+    """Find what could keep exports from running here, each with its cure.
+
+    It looks at the home folder, the ledger, the stores, the exports, their secrets and servers, and the instance.
+    """
     from export_pipeline.cli.doctor import findings
 
     screen, bad = Screen(), 0

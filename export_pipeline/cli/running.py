@@ -58,7 +58,7 @@ def run(service: ExportService, asked: Asked, *, as_json: bool = False) -> int:
     found = find_target(service.home, asked.target, to=asked.to, where=asked.where, sets=asked.sets)
     launch = asked.launch(found)
     if found.quick and not as_json:
-        screen.note("# the same as this export file:\n" + yaml.dump(found.config.written()).rstrip())
+        screen.note("# the same as this export file:\n" + yaml.dump(found.config.written()))
     with screen.progress(found.config.name, shown=not as_json) as bar:
         result = service.export_data(launch, partial(follow, bar))
     if result.error and result.run_id and failures.debugging():
@@ -95,4 +95,5 @@ def _instant(text: str | None, zone: str) -> datetime | None:
     try:
         return times.parse_instant(text, datetime.now(UTC), times.zone(zone))
     except ValueError as error:
-        raise ConfigError(f"--at {text!r} is no instant: {error}", cure="For example: 2026-11-05T06:30") from None
+        said = error.message if isinstance(error, ConfigError) else str(error)
+        raise ConfigError(f"--at: {said}", cure="For example: --at 2026-11-05T06:30") from None

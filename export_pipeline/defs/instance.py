@@ -35,18 +35,20 @@ def prepare(home: Home) -> None:
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Open the history of a home folder; made by whoever needs it first."""
     prepare(home)
+    if not (home.dagster / READY).exists():
+        _make(home)
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-        if not (home.dagster / READY).exists():
-            _make(home, instance)
         yield instance
 
 
-def _make(home: Home, instance: dg.DagsterInstance) -> None:
+def _make(home: Home) -> None:
     """Make the databases of the history: one process at a time, two would be in each other's way."""
     with (home.dagster / "making.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home.dagster / READY).exists():
+        if (home.dagster / READY).exists():
+            return
+        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
             instance.get_runs_count()
             instance.event_log_storage.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_START), limit=1)
             instance.all_instigator_state()
-            (home.dagster / READY).touch()
+        (home.dagster / READY).touch()

@@ -15,11 +15,12 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from export_pipeline.errors import ConfigError, ExportError, NotFoundError
+from export_pipeline.errors import ConfigError, ExportError, NotFoundError, did_you_mean
 from export_pipeline.home import Home
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from export_pipeline.launches import Launch
 
+REPORT = "Please report it, with the traceback that export-pipeline --debug run shows."
 AGAIN = 1.0
 """Seconds after which a run that was told to stop is told again: between two stages Dagster may not hear it."""
 
@@ -98,14 +100,13 @@ def tags(home: Home, launch: Launch) -> dict[str, str]:
 
 def job_of(home: Home, name: str) -> dg.JobDefinition:
     """Return a job of the home folder; raises `NotFoundError` where there is none of that name."""
-    import dagster as dg
-
     from export_pipeline.defs.build import definitions
 
-    try:
-        return definitions(home).get_job_def(name)
-    except (KeyError, dg.DagsterInvariantViolationError):
-        raise NotFoundError(f"there is no job {name!r} in {home.root}") from None
+    built = definitions(home)
+    known = [job.name for job in built.jobs or []]
+    if name not in known:
+        raise NotFoundError(f"there is no job {name!r} in {home.root} ({did_you_mean(name, known)})")
+    return built.get_job_def(name)
 
 
 def create(home: Home, launch: Launch, job: dg.JobDefinition, instance: dg.DagsterInstance) -> dg.DagsterRun:
@@ -148,8 +149,11 @@ def execute(home: Home, launch: Launch, instance: dg.DagsterInstance, stop: Stop
         stop.over()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         run = instance.get_run_by_id(created.run_id)
-        if run is not None and not run.is_finished and stop.asked:
-            instance.report_run_canceled(run, message="cancelled from the command line")
+        if run is not None and not run.is_finished:
+            if stop.asked:
+                instance.report_run_canceled(run, message="cancelled from the command line")
+            else:
+                instance.report_run_failed(run, message="the process of the run ended in an error")
         done.set()
         watching.join(timeout=5)
         say(result(instance, created.run_id).model_dump(mode="json"))
@@ -203,8 +207,9 @@ def main() -> None:
         say({"refused": type(error).__name__, "error": error.message, "cure": error.cure})
     except KeyboardInterrupt:
         pass
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except Exception as error:
+        told = f"an error that nobody foresaw: {type(error).__name__}: {error}"
+        say({"refused": "ExportError", "error": told, "cure": REPORT, "trace": traceback.format_exc()})
         code = 1
     finally:
         sys.stdout.flush()

@@ -51,14 +51,14 @@ class Ended:
         return self.err.splitlines()
 
 
-def command(home: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> Ended:
+def command(home: Path, *arguments: str, cwd: Path | None = None) -> Ended:
     """Run a command without a terminal."""
     done = subprocess.run(
         [*PROGRAM, "--home", str(home), *arguments],
         capture_output=True,
         text=True,
         cwd=cwd or home.parent,
-        env=environment(variables),
+        env=environment(),
         timeout=120,
         check=False,
     )
@@ -120,7 +120,7 @@ class Terminal:
 
 @contextlib.contextmanager
 def terminal(
-    home: Path, *arguments: str, cwd: Path | None = None, columns: int = 100, **variables: str
+    home: Path, *arguments: str, cwd: Path | None = None, columns: int = 100, variables: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
     """Start a command in a terminal of so many columns; ended with the block."""
     folder, given = str(cwd or home.parent), environment(variables)

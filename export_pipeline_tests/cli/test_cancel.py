@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -40,8 +41,9 @@ def _left(home: Path) -> list[Path]:
 
 @pytest.mark.parametrize(("export", "stage"), [("slow", "write"), ("waiting", "plan")])
 def test_ctrl_c(shared: Path, export: str, stage: str) -> None:
-    with terminal(shared, "run", export) as run:
-        run.until(f"{export}: {stage}")
+    with terminal(shared, "run", export, columns=80) as run:
+        run.until(f"{export}: {stage} +[━╸╺]")
+        assert max(len(part) for part in re.split(r"[\r\n]", run.plain)) <= 80
         worker = _worker(run)
         pressed = time.monotonic()
         run.press("\x03")

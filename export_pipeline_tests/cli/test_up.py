@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from export_pipeline import labels
+from export_pipeline.cli.ports import address, free_port
+from export_pipeline.cli.servers import end_leftovers
+from export_pipeline.defs.instance import open_instance
+from export_pipeline.defs.lives import bury_abandoned
 from export_pipeline.errors import ConfigError
 from export_pipeline.home import Home
+from export_pipeline.instance import claimed
 from export_pipeline.results import ExportResult
 from export_pipeline.service import ExportService
-from export_pipeline_tests.cli.conftest import COMMANDS, Up, make_home, started
+from export_pipeline_tests.cli.conftest import COMMANDS, Up, started
 from export_pipeline_tests.cli.terminal import command, living, terminal
 from export_pipeline_tests.dagster_server import wait_for
 
@@ -135,28 +141,58 @@ def test_the_ui_cancels_a_run_of_the_command(up: Up, tmp_path: Path) -> None:
     assert _latest(up).state == "cancelled"
 
 
-def test_two_ends(tmp_path: Path) -> None:
-    """Ctrl-C ends everything that it started; so does a SIGKILL, after which the next `up` sees to the rest."""
-    home = make_home(tmp_path / "home")
-    with started(home, 4300) as one:
-        group = one.instance.pid
-        assert _group(group)
-        run_id = one.instance.launch("failed_commands", {}, {})
-        wait_for(lambda: ExportService(Home(home)).get_export_status(run_id)[0].state == "done", 60, lambda: one.text)
-        os.kill(one.pid, signal.SIGINT)
-        wait_for(lambda: not living(one.pid), 40, lambda: one.text)
-        assert _group(group) == []
-        assert not (home / ".dagster" / "instance.json").exists()
-        assert one.text.endswith("stopped\n")
-    with started(home, 4300) as two:
-        group = two.instance.pid
-        os.kill(two.pid, signal.SIGKILL)
-        assert re.search(r'"url"', (home / ".dagster" / "instance.json").read_text())
-        done = command(home, "run", "failed-commands", "--json")  # nobody is up: it needs nobody
-        assert done.code == 0
-        wait_for(lambda: _group(group) == [], BUSY, lambda: two.text)
-    states = [result.state for _, result in ExportService(Home(home)).get_export_history()]
-    assert states == ["done", "done"]
+def test_ctrl_c_ends_everything(up: Up) -> None:
+    """The last test of the session's `up`."""
+    group = up.instance.pid
+    assert _group(group)
+    running = up.instance.launch("waiting", {}, {})
+    service = ExportService(Home(up.home))
+    wait_for(lambda: service.get_export_status(running)[0].state == "running", 60, lambda: up.text)
+    queued = up.instance.launch("failed_commands", {}, {})
+    os.kill(up.pid, signal.SIGINT)
+    wait_for(lambda: not living(up.pid), 60, lambda: up.text)
+    assert up.text.endswith("cancelling 1 running exports\nstopped\n")
+    assert _group(group) == []
+    assert not (up.home / ".dagster" / "instance.json").exists()
+    assert service.get_export_status(running)[0].state == "cancelled"
+    assert service.get_export_status(queued)[0].state == "queued"
+    assert command(up.home, "cancel", queued).out == "failed-commands: cancelled\n"  # nobody is needed for that
+
+
+def test_a_killed_one(shared: Path) -> None:
+    with started(shared, 4300) as again:
+        former = "query { runsOrError { ... on Runs { results { jobName } } } }"
+        assert len(again.instance.query(former)["runsOrError"]["results"]) > 2  # the history is kept
+        group = again.instance.pid
+        lost = again.instance.launch("waiting", {}, {})
+        service = ExportService(Home(shared))
+        wait_for(lambda: service.get_export_status(lost)[0].state == "running", 60, lambda: again.text)
+        os.kill(again.pid, signal.SIGKILL)
+        assert "http" in (shared / ".dagster" / "instance.json").read_text()
+        done = command(shared, "run", "failed-commands", "--json")
+        assert done.code == 0  # it needs nobody, and is not misled by what was left
+        wait_for(lambda: _group(group) == [], BUSY, lambda: f"{_group(group)} live")
+        with claimed(Home(shared)) as mine, open_instance(Home(shared)) as dagster:
+            assert mine
+            assert bury_abandoned(dagster, Home(shared)) in ([lost], [])  # as the next `up` does
+        assert service.get_export_status(lost)[0].state in ("failed", "cancelled")
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+def test_leftovers_are_ended() -> None:
+    script = "import time; time.sleep(600)  # as long as dagster"
+    left = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        assert end_leftovers(left.pid)
+        assert left.wait(10) == -signal.SIGTERM
+        assert not end_leftovers(left.pid)
+        assert not end_leftovers(other.pid)  # an id that somebody else has now
+        assert other.poll() is None
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
 
 
 def _group(leader: int) -> list[int]:
@@ -173,7 +209,15 @@ def _group(leader: int) -> list[int]:
 
 @pytest.mark.parametrize(("host", "told"), [("nope.invalid", "is no address"), ("203.0.113.1", "of this machine")])
 def test_hosts_that_cannot_be(host: str, told: str) -> None:
-    from export_pipeline.cli.ports import free_port
-
     with pytest.raises(ConfigError, match=told):
         free_port(host, 4400)
+
+
+def test_addresses() -> None:
+    assert [address(host) for host in ("127.0.0.1", "0.0.0.0", "::", "fe80::1", "box")] == [
+        "127.0.0.1",
+        "127.0.0.1",
+        "[::1]",
+        "[fe80::1]",
+        "box",
+    ]
