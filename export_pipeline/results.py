@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from export_pipeline.destinations import Receipt
 from export_pipeline.options import Options
-from export_pipeline.pipeline import Delivered, Written
-from export_pipeline.plan import Plan
+
+if TYPE_CHECKING:  # whoever reads the history needs no engine
+    from export_pipeline.pipeline import Delivered, Written
+    from export_pipeline.plan import Plan
 
 State = Literal["queued", "starting", "running", "done", "failed", "cancelling", "cancelled"]
 

@@ -17,6 +17,8 @@ from export_pipeline.instance import LOCATION
 
 ENDS = ((signal.SIGINT, 20.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 """Signal -> seconds until the next one."""
+DAEMON = 5.0
+"""Seconds that the daemon gets to end what it is at."""
 WHEN_PARENT_DIES = 1
 """Linux's PR_SET_PDEATHSIG."""
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -59,6 +61,25 @@ class Servers:
         """Return the end of the log."""
         return " / ".join(self.log.read_text(errors="replace").strip().splitlines()[-5:])
 
+    def stop_launching(self) -> None:
+        """End the daemon before the rest: no queued run is started any more, running ones can still be cancelled.
+
+        `dagster dev` would end everything as soon as it misses its daemon, so it is held until it is ended itself.
+        """
+        daemons = [pid for pid, leader in _groups() if leader == self.pid and _runs(pid, b"dagster._daemon")]
+        if daemons:
+            self._process.send_signal(signal.SIGSTOP)
+        for pid in daemons:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + DAEMON
+        while any(_runs(pid, b"dagster._daemon") for pid in daemons):  # a zombie has no command line
+            if time.monotonic() > deadline:
+                for pid in daemons:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
     def __enter__(self) -> Self:
         return self
 
@@ -68,6 +89,7 @@ class Servers:
         for sign, patience in ENDS:
             with suppress(ProcessLookupError):
                 self._process.send_signal(sign)
+                self._process.send_signal(signal.SIGCONT)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
                 break
@@ -87,15 +109,14 @@ def _end_group(group: int, patience: float = 5.0) -> None:
     deadline = time.monotonic() + patience
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            os.killpg(group, 0)  # raises when nobody is left
+        while time.monotonic() < deadline and any(leader == group and _runs(pid, b"\0") for pid, leader in _groups()):
             time.sleep(0.1)
         os.killpg(group, signal.SIGKILL)
 
 
 def end_leftovers(group: int) -> bool:
     """End the servers of an `up` that was killed; return whether there were any. Ids are used again: names count."""
-    members = [pid for pid, leader in _groups() if leader == group and _is_dagster(pid)]
+    members = [pid for pid, leader in _groups() if leader == group and _runs(pid, b"dagster")]
     if members:
         _end_group(group)
     return bool(members)
@@ -110,8 +131,9 @@ def _groups() -> list[tuple[int, int]]:
     return found
 
 
-def _is_dagster(pid: int) -> bool:
+def _runs(pid: int, program: bytes) -> bool:
+    """Return whether a process runs a program."""
     try:
-        return b"dagster" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return program in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False

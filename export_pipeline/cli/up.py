@@ -55,7 +55,9 @@ def serve(home: Home, host: str, port: int) -> int:
                 try:
                     return _watch(home, instance, servers, screen)
                 finally:
-                    _cancel_runs(home, instance, screen)
+                    if servers.running:
+                        servers.stop_launching()
+                        _cancel_runs(home, instance, screen)
         except KeyboardInterrupt:
             screen.note("stopped")
             return 0
