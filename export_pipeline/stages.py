@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import polars as pl
 from pydantic import Field
@@ -19,6 +20,7 @@ from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
 from export_pipeline.formats.base import About
+from export_pipeline.formats.sink import Sink
 from export_pipeline.home import Home
 from export_pipeline.ledger import Ledger
 from export_pipeline.options import Options
@@ -196,7 +198,9 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
 
 def _once(rows: pl.LazyFrame, path: Path, stop: threading.Event) -> pl.LazyFrame:
     """Compute rows once for several files: float sums may differ in the last bit from one computation to the next."""
-    run_native(lambda: rows.sink_parquet(path, row_group_size=snapshots.ROW_GROUP, compression="lz4"), stop=stop)
+    with Sink(path, stop=stop) as sink:
+        target = cast("BinaryIO", sink)
+        run_native(lambda: rows.sink_parquet(target, row_group_size=snapshots.ROW_GROUP, compression="lz4"), stop=stop)
     return pl.scan_parquet(path)
 
 

@@ -122,7 +122,9 @@ class Format(Options):
             try:
                 self._stream(meter.tap(rendered), sink, about or About())
             except Exception as error:
-                self._explain(error, meter, sink)
+                if isinstance(error, ExportError) or meter.failure is None:
+                    raise
+                raise meter.failure from error  # Polars wraps an exception of a callback into an error of its own
         return Artifact(
             path=path,
             name=name or path.name,
@@ -140,14 +142,6 @@ class Format(Options):
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode into the sink, through the codec where the format has one."""
         self.encode(rows, cast("BinaryIO", sink), about)
-
-    @staticmethod
-    def _explain(error: Exception, meter: Meter, sink: Sink) -> None:
-        """Raise what really happened: Polars wraps an exception of a callback into an error of its own."""
-        cause = meter.failure or sink.failure
-        if isinstance(error, ExportError) or cause is None:
-            raise error
-        raise cause from error
 
 
 def _stream_in_small_batches() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from export_pipeline.errors import Cancelled, StorageError
+from export_pipeline.errors import Cancelled, ExportError, StorageError
 
 _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 
@@ -31,7 +31,7 @@ class Sink:
         self.bytes = 0
         """Bytes written so far."""
         self.failure: BaseException | None = None
-        """What `write` raised: Polars reports it as an error of its own."""
+        """What `write` raised. Polars reports it as an error of its own; leaving the context raises it as it was."""
         self._hash = hashlib.sha256()
         self._stop = stop
         self._part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.part")
@@ -45,6 +45,7 @@ class Sink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        failure = self.failure  # as of now: Polars' threads may still write, to what is closed
         file, self._file = self._file, None
         if file is None:
             return
@@ -55,6 +56,8 @@ class Sink:
                     self._part.replace(self.path)
         finally:
             self._part.unlink(missing_ok=True)
+        if failure is not None and isinstance(error, Exception) and not isinstance(error, ExportError):
+            raise failure from error
 
     @property
     def sha256(self) -> str:

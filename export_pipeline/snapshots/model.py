@@ -13,6 +13,14 @@ from export_pipeline.options import Options
 from export_pipeline.schemas import schema_of
 from export_pipeline.snapshots.arrow import as_plain
 
+_UNREADABLE = (
+    pl.exceptions.ComputeError,
+    pl.exceptions.SchemaError,
+    OSError,  # a file that ended early
+    pl.exceptions.PanicException,  # a file that became shorter than it was when the read began
+)
+"""What Polars raises where a file is not, or no longer, what its footer said."""
+
 
 class Pin(Options):
     """A file as it was when it was looked at; enough to see that it was changed or replaced since."""
@@ -94,8 +102,10 @@ class Snapshot(Options):
         """Give the rows, and say which files they are from where they cannot be read to the end."""
         try:
             yield self.scan()
-        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
+        except _UNREADABLE as error:
             self.check()
+            if getattr(error, "errno", None) is not None:
+                raise  # the operating system's own word, about whatever else happened meanwhile
             names = ", ".join(str(path) for path in self.paths[:3])
             raise SourceError(f"{names} cannot be read: {error}") from error
 

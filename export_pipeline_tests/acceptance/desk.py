@@ -60,10 +60,12 @@ class Desk:
         return self.home.out
 
     def config(self, **changes: Any) -> ExportConfig:
-        """Return an export of ``commands.parquet`` with these changes; it goes through a YAML file."""
+        """Return an export of ``commands.parquet`` with these changes (None: without it); it goes through a file."""
         source = {"files": "commands.parquet", "time": "at", "status": "status", "agent": "agent"}
         body = {"name": "report", "source": source, "file_name": "report"} | changes
-        return self.yaml(yaml.safe_dump(body, sort_keys=False))
+        return self.yaml(
+            yaml.safe_dump({key: given for key, given in body.items() if given is not None}, sort_keys=False)
+        )
 
     def yaml(self, text: str) -> ExportConfig:
         path = self.home.exports / "report.yaml"

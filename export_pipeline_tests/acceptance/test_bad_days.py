@@ -200,13 +200,16 @@ def test_a_file_that_changes_meanwhile_is_refused(desk: Desk, change: str, stage
         assert "Run the export again" in str(error)
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(desk: Desk) -> None:
+@pytest.mark.parametrize("how", ["written anew", "cut off"])
+def test_a_file_that_changes_while_it_is_read_is_refused(desk: Desk, how: str) -> None:
     path = desk.home.root / "commands.parquet"
+    rows(200_000).write_parquet(path, row_group_size=2000)
+    whole = path.read_bytes()
 
     def listen(now: Progress) -> None:
         if now.stage == "write" and path.stat().st_mtime_ns > 1:
             path.touch()
-            path.write_bytes(path.read_bytes())
+            path.write_bytes(whole if how == "written anew" else whole[:1000])
 
     before = desk.snapshot()
     with pytest.raises(SourceError, match=r"commands\.parquet was changed after"):

@@ -63,6 +63,15 @@ def test_a_full_disk_while_the_file_is_written(desk: Desk, tag: str) -> None:
     assert former.read_bytes() != FORMER
 
 
+def test_a_full_disk_while_rows_for_several_files_are_computed(desk: Desk) -> None:
+    outputs = [{"format": "csv", "file_name": "report"}, {"format": "json"}]
+    with small_disk(desk.home.staging, "300k"):
+        error = desk.refused(
+            StorageError, r"result\.parquet: No space left", "Free", sort="-id", file_name=None, outputs=outputs
+        )
+        assert error.transient
+
+
 @pytest.mark.parametrize("mode", ["overwrite", "version"])
 @pytest.mark.parametrize("tag", ["csv", "parquet"])
 def test_a_full_disk_while_the_file_is_delivered(desk: Desk, tag: str, mode: str) -> None:
