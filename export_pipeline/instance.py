@@ -129,6 +129,10 @@ def is_claimed(home: Home) -> bool:
         os.close(handle)
 
 
+class NobodyListensError(SourceUnavailableError):
+    """There is no connection: nothing was asked, so nothing was done."""
+
+
 @dataclass(frozen=True)
 class Instance:
     """Where Dagster's webserver answers."""
@@ -172,7 +176,8 @@ class Instance:
             answer = _client().post(f"{self.url}/graphql", json={"query": text, "variables": variables})
             body = answer.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise SourceUnavailableError(
+            kind = NobodyListensError if isinstance(error, httpx.ConnectError) else SourceUnavailableError
+            raise kind(
                 f"the Dagster instance at {self.url} does not answer: {error}",
                 cure="Start it again with export-pipeline up, or stop it to run without it.",
             ) from error

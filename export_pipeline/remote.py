@@ -6,8 +6,8 @@ import threading
 import time
 from typing import Any
 
-from export_pipeline.errors import Cancelled, NotFoundError
-from export_pipeline.instance import Instance
+from export_pipeline.errors import Cancelled, NotFoundError, SourceUnavailableError
+from export_pipeline.instance import Instance, NobodyListensError
 from export_pipeline.launches import Launch
 from export_pipeline.pace import Pace
 from export_pipeline.workers import Watch
@@ -49,6 +49,9 @@ def follow(instance: Instance, launch: Launch, watch: Watch) -> tuple[str, str]:
             if status in WAITING:
                 watch({"waiting": WAITING[status]})
             time.sleep(INTERVAL)
+        except NobodyListensError as error:
+            cure = f"export-pipeline status {run_id} shows what became of the run."
+            raise SourceUnavailableError(error.message, cure=cure) from error
         except KeyboardInterrupt:
             interrupted = True
 

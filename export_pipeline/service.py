@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from export_pipeline import labels
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError
 from export_pipeline.home import Home
-from export_pipeline.instance import Instance, is_claimed
+from export_pipeline.instance import Instance, NobodyListensError, is_claimed
 from export_pipeline.workers import Watch, Worker
 
 if TYPE_CHECKING:
@@ -64,16 +64,14 @@ class ExportService:
         Raises `ConfigError` or `NotFoundError` where nothing was launched; a run that failed is a result.
         """
         instance = None if launch.private else Instance.find(self.home)
-        if instance is not None:
-            from export_pipeline.remote import follow
-            from export_pipeline.results import ExportResult
-
-            threading.Thread(target=self._warm_history, daemon=True).start()  # while somebody else works
-            run_id, status = follow(instance, launch, watch)
-            if status == "CANCELED":
-                return ExportResult(run_id=run_id, state="cancelled", export=launch.export)
-            return self.get_export_status(run_id)[0]
-        return self._in_worker(launch, watch)
+        if instance is None:
+            return self._in_worker(launch, watch)
+        try:
+            return self._in_instance(instance, launch, watch)
+        except NobodyListensError:
+            if is_claimed(self.home):
+                raise
+            return self._in_worker(launch, watch)  # it was ended in this very moment
 
     def get_export_status(self, run_id: str) -> tuple[ExportResult, dict[str, Any]]:
         """Return a run as far as it is, and its stage, rows, total and rate."""
@@ -169,6 +167,16 @@ class ExportService:
             several = f": {len(found)} begin with it" if found else ""
             raise NotFoundError(f"there is no run {run_id!r}{several}", cure="export-pipeline history shows them.")
         return found[0]
+
+    def _in_instance(self, instance: Instance, launch: Launch, watch: Watch) -> ExportResult:
+        from export_pipeline.remote import follow
+        from export_pipeline.results import ExportResult
+
+        threading.Thread(target=self._warm_history, daemon=True).start()  # while somebody else works
+        run_id, status = follow(instance, launch, watch)
+        if status == "CANCELED":
+            return ExportResult(run_id=run_id, state="cancelled", export=launch.export)
+        return self.get_export_status(run_id)[0]
 
     def _in_worker(self, launch: Launch, watch: Watch) -> ExportResult:
         worker = self._ready.pop(0) if self._ready else Worker(self.home)

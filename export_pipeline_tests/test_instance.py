@@ -11,9 +11,8 @@ import pytest
 import yaml
 
 from export_pipeline.defs.instance import open_instance, prepare, settings
-from export_pipeline.errors import SourceUnavailableError
 from export_pipeline.home import Home
-from export_pipeline.instance import Instance, claimed, is_claimed
+from export_pipeline.instance import Instance, NobodyListensError, claimed, is_claimed
 from export_pipeline_tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -109,9 +108,7 @@ def test_find(home: Home) -> None:
 
 def test_no_answer() -> None:
     instance = Instance(f"http://127.0.0.1:{free_port()}", 1)
-    with pytest.raises(
-        SourceUnavailableError, match=f"the Dagster instance at {instance.url} does not answer"
-    ) as error:
+    with pytest.raises(NobodyListensError, match=f"the Dagster instance at {instance.url} does not answer") as error:
         instance.jobs()
     assert "export-pipeline up" in (error.value.cure or "")
 

@@ -80,11 +80,14 @@ def cli(context: click.Context, folder: str | None, debug: bool) -> None:
     """
     if debug:
         os.environ[failures.DEBUG] = "1"  # for the processes that this one starts, too
+    given = context.get_parameter_source("folder") is click.core.ParameterSource.COMMANDLINE
+    failures.PREFIX.set(("--home", str(folder)) if given else ())
     context.obj = Home.find(folder)
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line with these arguments; returns the exit code."""
+    failures.TYPED.set(arguments)
     try:
         result = cli.main(arguments, prog_name="export-pipeline", standalone_mode=False)
     except click.exceptions.Exit as done:

@@ -7,7 +7,8 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from export_pipeline import errors
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 DEBUG = "EXPORT_PIPELINE_DEBUG"
 """Environment variable that shows tracebacks."""
 PROGRAM = "export-pipeline"
+TYPED: ContextVar[Sequence[str]] = ContextVar("typed", default=())
+"""The arguments of the command that runs, all of them."""
+PREFIX: ContextVar[Sequence[str]] = ContextVar("prefix", default=())
+"""Those of them that say which home is meant."""
 CURES: tuple[tuple[type[errors.ExportError], str], ...] = (
     (errors.ConfigError, f"Mend it; {PROGRAM} schema describes every option of an export."),
     (errors.NotFoundError, f"{PROGRAM} list shows the exports, {PROGRAM} history the runs."),
@@ -60,9 +65,9 @@ def trace() -> None:
         traceback.print_exc()
 
 
-def command(arguments: list[str]) -> str:
-    """Return a command as one types it."""
-    return shlex.join([PROGRAM, *arguments])
+def command(*arguments: str) -> str:
+    """Return a command for the same home as one types it."""
+    return shlex.join([PROGRAM, *PREFIX.get(), *arguments])
 
 
 def of_usage(error: click.ClickException) -> tuple[str, str]:
@@ -91,12 +96,14 @@ def of_unforeseen(error: Exception) -> tuple[str, str]:
     return cause, f"Please report it, with the traceback that {PROGRAM} --debug shows."
 
 
-def tell(arguments: list[str], cause: str, cure: str | None, code: int, run: Mapping[str, Any] = NOT_LAUNCHED) -> int:
+def tell(
+    arguments: Sequence[str], cause: str, cure: str | None, code: int, run: Mapping[str, Any] = NOT_LAUNCHED
+) -> int:
     """Print cause, cure and the command to try again; with `run` as one JSON object for machines.
 
     Returns the exit code.
     """
-    again = command(arguments)
+    again = shlex.join([PROGRAM, *arguments])
     cause = one_line(cause)
     cure = one_line(cure) if cure else None
     if "--json" in arguments:

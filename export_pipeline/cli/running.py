@@ -86,7 +86,8 @@ def tell(screen: Screen, result: ExportResult, *, as_json: bool = False) -> int:
         return 0
     cause, cure = TOLD.get(result.state, (f"the run is {result.state}", TOLD["failed"][1]))
     told = result.dump(defaults=True) | {"run_id": result.run_id or None}
-    return failures.tell(sys.argv[1:], result.error or cause, result.cure or cure, CODES.get(result.state, 1), told)
+    typed = failures.TYPED.get()
+    return failures.tell(typed, result.error or cause, result.cure or cure, CODES.get(result.state, 1), told)
 
 
 def _instant(text: str | None, zone: str) -> datetime | None:

@@ -129,7 +129,7 @@ def status_command(home: Home, run_id: str | None, as_json: bool) -> int:
     if result.error:
         if failures.debugging():
             sys.stderr.write(service.get_export_trace(result.run_id))
-        again = failures.command(["run", result.export])
+        again = failures.command("run", result.export)
         screen.failure(failures.one_line(result.error), failures.one_line(result.cure) or None, again)
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -108,9 +107,7 @@ def _watch(home: Home, instance: Instance, servers: Servers, screen: Screen) -> 
     with open_instance(home) as dagster:
         while not stopped.wait(LOOK):
             if not servers.running:
-                screen.failure(
-                    "Dagster ended by itself", f"What it said is in {servers.log}.", failures.command(sys.argv[1:])
-                )
+                screen.failure("Dagster ended by itself", f"What it said is in {servers.log}.", failures.command("up"))
                 return 1
             if time.monotonic() - looked > BURY:
                 looked = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -19,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from export_pipeline.cli.commands import run
 
 PROGRAM = (sys.executable, "-m", "export_pipeline")
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9])")
@@ -63,6 +66,14 @@ def command(home: Path, *arguments: str, cwd: Path | None = None) -> Ended:
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def inside(home: Path, *arguments: str) -> Ended:
+    """Run a command in this process, whose imports are done; the run itself has a process of its own all the same."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(["--home", str(home), *arguments])
+    return Ended(code, out.getvalue(), err.getvalue())
 
 
 @dataclass

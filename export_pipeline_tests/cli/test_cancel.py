@@ -12,7 +12,7 @@ import pytest
 
 from export_pipeline.home import Home
 from export_pipeline.service import ExportService
-from export_pipeline_tests.cli.terminal import Terminal, children, command, living, terminal
+from export_pipeline_tests.cli.terminal import Terminal, children, inside, living, terminal
 
 SOON = 5.0
 """Seconds after Ctrl-C on a busy machine; 2 on a quiet one."""
@@ -112,19 +112,19 @@ def test_cancel_from_another_terminal(shared: Path) -> None:
         worker = _worker(run)
         ((_, latest),) = ExportService(Home(shared)).get_export_history(limit=1)
         run_id = latest.run_id
-        status = command(shared, "status", run_id[:8])
+        status = inside(shared, "status", run_id[:8])
         assert status.out.splitlines() == ["waiting: running", "stage plan"]
-        done = command(shared, "cancel", run_id[:8])
+        done = inside(shared, "cancel", run_id[:8])
         assert (done.code, done.out.strip()) == (0, "waiting: cancelled")
         assert run.wait() == 130
         assert _gone(worker, 1)
-    again = command(shared, "cancel", run_id)
+    again = inside(shared, "cancel", run_id)
     assert again.code == 2
     assert "is over: cancelled" in again.told[0]
 
 
 def test_cancel_of_no_run(home: Path) -> None:
-    done = command(home, "cancel", "nope")
+    done = inside(home, "cancel", "nope")
     assert done.code == 2
     assert done.told[0] == "there is no run 'nope'"
     assert done.told[1] == "export-pipeline history shows them."

@@ -104,7 +104,7 @@ def test_validate(call: Read, home: Path) -> None:
     assert (code, len(out.splitlines())) == (2, 1)
     assert err.splitlines()[0].startswith("bad: ")
     assert "'nope'" in err.splitlines()[0]
-    assert err.splitlines()[-1] == "Try again: export-pipeline validate bad"
+    assert err.splitlines()[-1] == f"Try again: export-pipeline --home {home} validate bad"
     assert call("validate", "failed-commands", "--set", "limit=0")[0] == 2
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from export_pipeline.cli.commands import run
-from export_pipeline_tests.cli.terminal import Ended, command, terminal
+from export_pipeline_tests.cli.terminal import Ended, command, inside, terminal
 
 FIELDS = {"run_id", "state", "export", "rows", "seconds", "files", "receipts", "losses"}
 """What one JSON object on standard output has, however the run ended."""
@@ -50,7 +49,7 @@ def test_by_name(shared: Path) -> None:
 
 
 def test_json_with_everything_changed(shared: Path, tmp_path: Path) -> None:
-    done = command(
+    done = inside(
         shared,
         "run",
         "failed-commands",
@@ -72,15 +71,18 @@ def test_json_with_everything_changed(shared: Path, tmp_path: Path) -> None:
     assert told["receipts"][0]["sha256"] == file["sha256"]
 
 
-@pytest.mark.parametrize(("ending", "options"), [("xlsx", ()), ("csv.gz", ("--set", "sort=[-amount]"))])
 def test_any_file_and_the_yaml_that_it_equals(
-    shared: Path, tmp_path: Path, sales: Path, ending: str, options: tuple[str, ...]
+    shared: Path,
+    tmp_path: Path,
+    sales: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first, at = tmp_path / "one" / f"result.{ending}", ("--at", "2026-11-05T06:30")
+    first, at = tmp_path / "one" / "result.xlsx", ("--at", "2026-11-05T06:30")
     first.parent.mkdir()
     wanted = ("--where", "status = failed", "--where", "amount >= 10")
-    given = ("run", sales.name, "--to", str(first), *wanted, *options, *at)
-    done = command(shared, *given, cwd=sales.parent)
+    given = ("run", sales.name, "--to", str(first), *wanted, "--set", "sort=[-amount]", *at)
+    monkeypatch.chdir(sales.parent)
+    done = inside(shared, *given)
     assert done.code == 0, done.err
     assert f"{first}  verified: 107 rows, 4 columns" in done.out
     header, text = done.err.split("\n\n")[0].split("\n", 1)
@@ -88,7 +90,7 @@ def test_any_file_and_the_yaml_that_it_equals(
     moved = text.replace(str(tmp_path / "one"), str(tmp_path / "two"))
     (tmp_path / "two").mkdir()
     (tmp_path / "export.yaml").write_text(moved)
-    again = command(shared, "run", str(tmp_path / "export.yaml"), *at)
+    again = inside(shared, "run", str(tmp_path / "export.yaml"), *at)
     assert again.code == 0, again.err
     assert (tmp_path / "two" / first.name).read_bytes() == first.read_bytes()
 
@@ -96,7 +98,7 @@ def test_any_file_and_the_yaml_that_it_equals(
 def test_a_file_beside_its_export(shared: Path, tmp_path: Path, sales: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(sales.read_bytes())
     (tmp_path / "some.yaml").write_text("source: {files: rows.csv}\nfilter: {where: {field: id, value: 3}}\n")
-    done = command(shared, "run", str(tmp_path / "some.yaml"), "--output", str(tmp_path), "--json")
+    done = inside(shared, "run", str(tmp_path / "some.yaml"), "--output", str(tmp_path), "--json")
     assert done.code == 0, done.err
     assert _rows(Path(done.json["files"][0]["path"])) == [{"id": "3", "status": "ok", "code": "03", "amount": "0.75"}]
 
@@ -104,13 +106,13 @@ def test_a_file_beside_its_export(shared: Path, tmp_path: Path, sales: Path) -> 
 def test_sent_once_and_again(shared: Path, tmp_path: Path) -> None:
     given = ("run", "failed-commands", "--output", str(tmp_path), "--at", "2026-11-05T06:30")
     path = tmp_path / "reports/failed-commands.csv"
-    assert command(shared, *given).code == 0
+    assert inside(shared, *given).code == 0
     first = path.stat().st_mtime_ns
-    second = command(shared, *given)
+    second = inside(shared, *given)
     assert second.code == 0
     assert "failed-commands.csv: not sent again, " in second.err
     assert path.stat().st_mtime_ns == first
-    third = command(shared, *given, "--redeliver", "--json")
+    third = inside(shared, *given, "--redeliver", "--json")
     assert [receipt["skipped"] for receipt in third.json["receipts"]] == [False]
     assert path.stat().st_mtime_ns != first
 
@@ -128,12 +130,12 @@ def test_a_failure(shared: Path, tmp_path: Path) -> None:
         f"source: {{files: {shared / 'commands.parquet'}}}\nfilter: {{where: {{field: id, operator: lt, value: 0}}}}\n"
         "on_empty: fail\n"
     )
-    done = command(shared, "run", str(tmp_path / "empty.yaml"))
+    done = inside(shared, "run", str(tmp_path / "empty.yaml"))
     assert done.code == 1
     cause, cure, _ = _three(done)
     assert cause.startswith("no row is left: ")
     assert cure.startswith("Widen the filter")
-    done = command(shared, "run", str(tmp_path / "empty.yaml"), "--json")
+    done = inside(shared, "run", str(tmp_path / "empty.yaml"), "--json")
     assert done.code == 1
     assert set(done.json) >= FIELDS | {"error", "cure", "retry"}
     assert (done.json["state"], done.json["export"]) == ("failed", "empty")
@@ -155,21 +157,19 @@ def test_a_failure(shared: Path, tmp_path: Path) -> None:
         (("rnu",), "there is no command 'rnu' (did you mean 'run'?)"),
     ],
 )
-def test_bad_input(home: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], cause: str) -> None:
-    assert run(["--home", str(home), *arguments]) == 2
-    read = capsys.readouterr()
-    assert _three(Ended(2, read.out, read.err))[0].startswith(cause)
-    assert run(["--home", str(home), *arguments, "--json"]) == 2
-    read = capsys.readouterr()
-    assert read.err == ""
-    told = Ended(2, read.out, read.err).json
-    assert set(told) >= FIELDS | {"error", "cure", "retry"}
-    assert told["run_id"] is None
-    assert told["error"].startswith(cause)
+def test_bad_input(home: Path, arguments: tuple[str, ...], cause: str) -> None:
+    done = inside(home, *arguments)
+    assert done.code == 2
+    assert _three(done)[0].startswith(cause)
+    done = inside(home, *arguments, "--json")
+    assert (done.code, done.err) == (2, "")
+    assert set(done.json) >= FIELDS | {"error", "cure", "retry"}
+    assert done.json["run_id"] is None
+    assert done.json["error"].startswith(cause)
 
 
 def test_what_only_the_worker_finds(shared: Path) -> None:
-    done = command(shared, "run", "failed-commands", "--set", "columns.exclude=[nope]", "--json")
+    done = inside(shared, "run", "failed-commands", "--set", "columns.exclude=[nope]", "--json")
     assert done.code in (1, 2)
     assert "nope" in done.json["error"]
     assert done.json["state"] == "failed"
