@@ -111,8 +111,10 @@ def _structure(values: pl.Series, known: Any) -> Any:
     if values.str.contains(_LONG_NUMBER).any():
         return _MIXED
     with duckdb.connect() as connection:
-        connection.register("texts", values.alias("value").to_frame().to_arrow())
-        for (text,) in connection.execute("SELECT DISTINCT json_structure(value) FROM texts").fetchall():
+        connection.register("texts", values.alias("value").to_frame().with_row_index("place").to_arrow())
+        # In the order of the rows: the keys of a struct have the order in which they were seen first.
+        query = "SELECT json_structure(value) AS found FROM texts GROUP BY found ORDER BY min(place)"
+        for (text,) in connection.execute(query).fetchall():
             known = _merged(known, json.loads(text))
             if known == _MIXED:
                 break
