@@ -135,9 +135,10 @@ class Meter:
         self._waiting: list[pl.DataFrame] = []
         self._position = _unused("position", self._schema)
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
-        weight = pl.col(self._position).cast(pl.UInt64).hash() | 1
+        position = pl.col(self._position)
+        self._weight = (position.cast(pl.UInt64).hash() | 1).alias(self._position)
         self._expressions = [
-            (canonical(pl.col(name), dtype).hash() * weight).sum().alias(str(n))
+            (canonical(pl.col(name), dtype).hash() * position).sum().alias(str(n))
             for n, (name, dtype) in enumerate(self._schema.items())
         ]
 
@@ -186,7 +187,8 @@ class Meter:
         """Add the checksums of some frames, at once: for small ones, the call costs more than the work."""
         if not frames or not self._expressions:
             return
-        sums = pl.concat(frames, rechunk=False).select(self._expressions).row(0)
+        weighed = pl.concat(frames, rechunk=False).with_columns(self._weight)  # once for all columns
+        sums = weighed.select(self._expressions).row(0)
         with self._lock:
             for n, value in enumerate(sums):
                 self._sums[n] = (self._sums[n] + value) & MASK
