@@ -185,7 +185,7 @@ class Unfinished:
         os.close(self.handle)
 
     def fill(self, source: int, check: Callable[[], None]) -> None:
-        """Copy an open file into it and sync; the kernel copies where it can (a reflink where there are such)."""
+        """Copy an open file into it; the kernel copies where it can (a reflink where there are such)."""
         size = os.fstat(source).st_size
         done = 0
         while done < size and hasattr(os, "copy_file_range"):
@@ -204,6 +204,9 @@ class Unfinished:
             while block:
                 count = os.pwrite(self.handle, block, done)
                 done, block = done + count, block[count:]
+
+    def sync(self) -> None:
+        """Make its bytes survive a power cut."""
         os.fsync(self.handle)
 
     def digest(self, check: Callable[[], None]) -> str:

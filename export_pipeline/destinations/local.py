@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
@@ -121,7 +122,7 @@ class Local(Destination):
         with self._opened(request, PurePosixPath("."), make=True) as folder, explained(folder.path):
             with Unfinished(folder, "probe") as part:
                 os.pwrite(part.handle, b"probe", 0)
-                os.fsync(part.handle)
+                part.sync()
             return folder.path
 
     def _publish(self, part: Unfinished, name: PurePosixPath, file: Deliverable, sending: Sending) -> int:
@@ -209,7 +210,7 @@ def _undisturbed(sending: Sending) -> Iterator[None]:
 
 
 def _copy(file: Deliverable, part: Unfinished, sending: Sending) -> None:
-    """Copy the staged file and read the copy back: what is published is what was verified."""
+    """Copy the staged file, sync it and read it back: what is published is what was verified."""
     try:
         source = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -220,7 +221,11 @@ def _copy(file: Deliverable, part: Unfinished, sending: Sending) -> None:
         part.fill(source, sending.check)
     finally:
         os.close(source)
-    if part.size != file.bytes or part.digest(sending.check) != file.sha256:
+    with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
+        digest = pool.submit(part.digest, sending.check)  # while the disk is busy
+        part.sync()
+        sha256 = digest.result()
+    if part.size != file.bytes or sha256 != file.sha256:
         raise VerificationError(
             f"the copy of {file.path.name} ({part.size} bytes) is not the file that was verified ({file.bytes} bytes)",
             cure="The staged file was changed, or the disk is failing.",
