@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal
@@ -13,7 +14,8 @@ from pydantic import BeforeValidator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats.base import About, TextFormat
-from export_pipeline.formats.readers import arrow_type, frame_of, growing
+from export_pipeline.formats.pieces import parsed, pieces
+from export_pipeline.formats.readers import arrow_type, frame_of
 from export_pipeline.formats.texts import (
     finite,
     held,
@@ -153,43 +155,46 @@ class Csv(TextFormat):
         )
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """Read with Arrow's streaming CSV parser, after comparing the header with Python's."""
-        with self.compression.decompressing(path) as file:
-            empty = not file.read(1)
-        if self.headers is not False:
+        """Read with Arrow's CSV parser, after comparing the header with Python's."""
+        header = self.headers is not False
+        if header:
             self._check_header(path, schema)
-        if not empty:
-            for batch in growing(lambda block: self._batches(path, schema, block)):
-                yield frame_of(batch, schema)
+        names = [str(n) for n in range(len(schema))]  # by position: names may be the same but for their case
+        with self.compression.decompressing(path) as file:
+            quote = b"" if self.quotes == "none" else b'"'
+            whole = pieces(file, quote)
+            first = self._parsed(next(whole, b""), names, schema, skip=int(header))
+            for table in itertools.chain([first], parsed(whole, lambda piece: self._parsed(piece, names, schema))):
+                for batch in table.to_batches():
+                    yield frame_of(batch, schema)
 
-    def _batches(self, path: Path, schema: pl.Schema, block: int) -> Iterator[Any]:
+    def _parsed(self, piece: bytes, names: list[str], schema: pl.Schema, skip: int = 0) -> Any:
+        import pyarrow as pa
         import pyarrow.csv as arrow
 
-        names = [str(n) for n in range(len(schema))]  # by position: names may be the same but for their case
-        with (
-            self.compression.decompressing(path) as file,
-            arrow.open_csv(
-                file,
-                read_options=arrow.ReadOptions(
-                    column_names=names, skip_rows_after_names=int(self.headers is not False), block_size=block
-                ),
-                parse_options=arrow.ParseOptions(
-                    delimiter=self.delimiter,
-                    quote_char=False if self.quotes == "none" else '"',
-                    newlines_in_values=self.quotes != "none",
-                    ignore_empty_lines=False,
-                ),
-                convert_options=arrow.ConvertOptions(
-                    column_types=dict(zip(names, map(arrow_type, schema.dtypes()), strict=True)),
-                    null_values=[self.null_value],
-                    true_values=[self.booleans[0]],
-                    false_values=[self.booleans[1]],
-                    strings_can_be_null=self.quotes != "all",
-                    quoted_strings_can_be_null=self.quotes == "all",
-                ),
-            ) as batches,
-        ):
-            yield from batches
+        kinds = dict(zip(names, map(arrow_type, schema.dtypes()), strict=True))
+        if not piece:
+            return pa.table({name: pa.array([], kind) for name, kind in kinds.items()})
+        return arrow.read_csv(
+            pa.BufferReader(piece),
+            read_options=arrow.ReadOptions(
+                column_names=names, skip_rows_after_names=skip, block_size=len(piece) + 1, use_threads=False
+            ),
+            parse_options=arrow.ParseOptions(
+                delimiter=self.delimiter,
+                quote_char=False if self.quotes == "none" else '"',
+                newlines_in_values=self.quotes != "none",
+                ignore_empty_lines=False,
+            ),
+            convert_options=arrow.ConvertOptions(
+                column_types=kinds,
+                null_values=[self.null_value],
+                true_values=[self.booleans[0]],
+                false_values=[self.booleans[1]],
+                strings_can_be_null=self.quotes != "all",
+                quoted_strings_can_be_null=self.quotes == "all",
+            ),
+        )
 
     def _check_header(self, path: Path, schema: pl.Schema) -> None:
         """Compare the first record with the names."""
