@@ -22,6 +22,8 @@ DAY = 86_400_000_000
 """Microseconds."""
 EPOCH = 25_569
 """Serial of 1970-01-01."""
+_COUNTED = 2**53
+"""A double counts whole numbers up to here."""
 FIRST, END = 61, 2_958_466
 """Serials that are dates: from 1900-03-01 up to, not including, 10000-01-01."""
 LAST = 2_958_465.99999
@@ -67,14 +69,24 @@ def losses(schema: Mapping[str, pl.DataType], non_finite: NonFinite) -> Iterator
 
 def serial(column: pl.Expr) -> pl.Expr:
     """Return naive datetimes in microseconds as Excel's serials (float)."""
-    # One addition of integers, one division: each whole second is the double that Excel itself would have.
-    return in_days(column.to_physical() + EPOCH * DAY, DAY).clip(upper_bound=LAST)
+    # Each whole second is the double that Excel itself would have.
+    return _large(column.to_physical() + EPOCH * DAY, DAY).clip(upper_bound=LAST)
 
 
 def in_days(ticks: pl.Expr, day: int) -> pl.Expr:
     """Return integers as days (float): the nearest double, always."""
+    return pl.when(ticks.abs() < _COUNTED).then(_small(ticks, day)).otherwise(_large(ticks, day))
+
+
+def _small(ticks: pl.Expr, day: int) -> pl.Expr:
     # By a column, because Polars divides by a number as it multiplies by its inverse, which rounds twice.
     return ticks / (ticks * 0 + day)
+
+
+def _large(ticks: pl.Expr, day: int) -> pl.Expr:
+    """Whole days and the rest apart: from 2185 on there are more microseconds than a double can count."""
+    whole = ticks // day
+    return whole + _small(ticks - whole * day, day)
 
 
 def outside(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:

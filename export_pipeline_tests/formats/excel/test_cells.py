@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from polars.testing import assert_frame_equal
 
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.excel import Excel
+from export_pipeline.formats.excel.values import DAY, EPOCH, LAST, serial
 from export_pipeline_tests.formats.excel.written import by_calamine, by_openpyxl, plain, sheet, written
 
 D = dt.datetime
@@ -168,6 +170,17 @@ def test_moments_until_2079_keep_their_microseconds(unit: Any, tmp_path: Path) -
     held = form.render(pl.DataFrame({"x": moments}).lazy()).collect()["x"]
     assert held.equals(moments.dt.cast_time_unit("us"))
     written(pl.DataFrame({"x": moments}), tmp_path, form)
+
+
+def test_later_moments_and_long_durations_are_the_nearest_double(tmp_path: Path) -> None:
+    first, last = 3_453_235_200_000_000, 253_402_300_799_000_000  # 2079-06-06, 9999-12-31
+    spread = pl.int_range(first, last, (last - first) // 5_000, eager=True)
+    ticks = (spread + spread.hash() % 1_000_003).clip(first, last - 1)
+    nearest = [float(Fraction(tick + EPOCH * DAY, DAY)) for tick in ticks]
+    moments = ticks.cast(pl.Datetime("us"))
+    assert pl.select(serial(pl.lit(moments))).to_series().to_list() == [min(day, LAST) for day in nearest]
+    long = (ticks * pl.Series([1, -1] * len(ticks)).head(len(ticks))).cast(pl.Duration("us"))
+    written(pl.DataFrame({"moment": [*moments, D(2186, 1, 1, 1, 24, 0, 4322)], "long": [*long, None]}), tmp_path)
 
 
 VALUES: dict[str, tuple[pl.DataType, st.SearchStrategy[Any]]] = {
