@@ -81,10 +81,32 @@ FULL = Path("/dev/full")
 
 def fill(sink: Sink) -> Sink:
     """Put a device that is always full in the place of the file."""
-    assert sink._file is not None
     sink._file.close()
     sink._file = FULL.open("wb", buffering=0)
     return sink
+
+
+def test_who_writes_too_late_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), Sink(tmp_path / "x") as sink:
+        raise RuntimeError
+    with pytest.raises(ValueError, match="x is closed"):
+        sink.write(b"late")
+
+
+def test_bytes_wait_for_a_slow_disk_but_not_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, put = threading.Event(), Sink._put
+    monkeypatch.setattr(Sink, "_put", lambda self, data: (slow.wait(5), put(self, data))[1])
+    with Sink(tmp_path / "x") as sink:
+        for _ in range(3):
+            sink.write(b"abc")
+        more = threading.Thread(target=lambda: [sink.write(b"abc") for _ in range(5)])
+        more.start()
+        more.join(0.2)
+        assert more.is_alive()
+        assert sink.bytes == 0
+        slow.set()
+        more.join()
+    assert (tmp_path / "x").read_bytes() == b"abc" * 8
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
