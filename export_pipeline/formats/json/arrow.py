@@ -94,7 +94,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class _Filtered:
+class Filtered:
     """A file that is read through a filter, as Arrow wants it."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -118,7 +118,7 @@ class _Filtered:
         self.closed = True
 
 
-class Replaced(_Filtered):
+class Replaced(Filtered):
     """Lines with some texts replaced; no text may hold a line end."""
 
     def __init__(self, file: IO[bytes], texts: Mapping[bytes, bytes]) -> None:
@@ -139,38 +139,4 @@ class Replaced(_Filtered):
                 whole = whole.replace(text, other)
             if whole:
                 return whole
-        return b""
-
-
-class Unframed(_Filtered):
-    """The records of a document as lines; ValueError where its frame or the commas are not as they must be."""
-
-    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
-        super().__init__(file)
-        self._foot = foot
-        if file.read(len(head)) != head:
-            raise ValueError(f"the document does not begin with {head!r}")
-
-    def read(self, size: int) -> bytes:
-        """Return some more lines, about `size` bytes; what may be the foot of the document is held back."""
-        while not self._ended:
-            data = self._file.read(size)
-            if not data:
-                self._ended = True
-                if self._held != self._foot:
-                    raise ValueError(f"the document does not end with {self._foot!r}")
-                break
-            if len(data) <= len(self._foot):
-                data = self._held + data
-                self._held = b""
-            cut = max(0, len(data) - len(self._foot))
-            if cut and data[cut - 1 : cut] == b",":  # its line end comes next
-                cut -= 1
-            body = b"".join((self._held, memoryview(data)[:cut]))  # the only copy
-            self._held = data[cut:]
-            plain = body.replace(b",\n", b"\n")
-            if plain.count(b"\n") != len(body) - len(plain):
-                raise ValueError("there is no comma between two records")
-            if plain:
-                return plain
         return b""

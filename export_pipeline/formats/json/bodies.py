@@ -1,0 +1,283 @@
+"""A document taken apart into the bytes of its parts; ValueError where the text around them is not as it must be.
+
+The filters here are stacked on one another, and Arrow's parser on them: what is between the records is compared with
+what must be there, byte by byte, and what is in them is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import IO, Any, cast
+
+from export_pipeline.formats.json.arrow import Filtered
+from export_pipeline.formats.json.spelling import INDENT, Part
+from export_pipeline.formats.json.structures import METADATA
+
+_SOME = 1 << 16
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+
+
+class Document:
+    """A file that is read from its begin to its end, part by part."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._held = b""
+        self._ended = False
+
+    def more(self, size: int = _SOME) -> bool:
+        """Read on; False at the end of the file."""
+        if not self._ended:
+            data = self._file.read(size)
+            self._ended = not data
+            self._held = self._held + data if self._held else data
+        return not self._ended
+
+    def expect(self, text: str) -> None:
+        """Go past this text."""
+        wanted = text.encode()
+        while len(self._held) < len(wanted) and self.more():
+            pass
+        if not self._held.startswith(wanted):
+            raise ValueError(f"the document has {self._held[:40]!r} where {wanted[:40]!r} must be")
+        self._held = self._held[len(wanted) :]
+
+    def described(self, text: str) -> None:
+        """Go past the metadata and this text, which begins with the brace of the document."""
+        wanted = text[1:].encode()
+        while wanted not in self._held and self.more():
+            pass
+        head, found, rest = self._held.partition(wanted)
+        if not found or head[-1:] != b",":
+            raise ValueError(f"the document has no metadata before {wanted[:40]!r}")
+        about = json.loads(head[:-1] + b"}")
+        if list(about) != [METADATA] or not isinstance(about[METADATA], dict):
+            raise ValueError("the document does not begin with its metadata")
+        self._held = rest
+
+    def rest(self) -> str:
+        """Return all that is left."""
+        while self.more():
+            pass
+        return self._held.decode()
+
+    def until(self, end: bytes, size: int) -> tuple[bytes, bool]:
+        """Return some bytes before `end`, and whether it was reached: then it is gone past."""
+        at = self._held.find(end)
+        while at < 0 and len(self._held) <= len(end) + 1:
+            if not self.more(size):
+                raise ValueError(f"the document ends before {end!r}")
+            at = self._held.find(end)
+        if at >= 0:
+            body, self._held = self._held[:at], self._held[at + len(end) :]
+            return body, True
+        cut = len(self._held) - len(end)
+        body, self._held = self._held[:cut], self._held[cut:]
+        return body, False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Body(Filtered):
+    """The bytes of one part; `after` is called when its end is reached."""
+
+    def __init__(self, document: Document, part: Part, after: Callable[[], None] = lambda: None) -> None:
+        super().__init__(cast("IO[bytes]", document))
+        self._document, self._end, self._after = document, part.end.encode(), after
+        self._reached = False
+
+    def read(self, size: int) -> bytes:
+        """Return some more bytes."""
+        while not self._reached:
+            body, self._reached = self._document.until(self._end, max(size, _SOME))
+            if self._reached:
+                self._after()
+            if body:
+                return body
+        return b""
+
+
+class Whole(Filtered):
+    """A filter that looks at whole pieces: what is behind the last place to cut waits for more."""
+
+    def __init__(self, file: Filtered) -> None:
+        super().__init__(file)
+        self._held = b""
+        self._ended = False
+
+    def cut(self, data: bytes) -> int:
+        """Return where the part that can be looked at ends; 0 where it is too short."""
+        raise NotImplementedError
+
+    def filter(self, data: bytes, *, last: bool) -> bytes:
+        """Return what becomes of a piece."""
+        raise NotImplementedError
+
+    def read(self, size: int) -> bytes:
+        """Return some more bytes."""
+        while not self._ended:
+            data = self._file.read(size)
+            if data:
+                self._held = self._held + data if self._held else data
+                at = self.cut(self._held)
+                if not at:
+                    continue
+                piece, self._held = self._held[:at], self._held[at:]
+            else:
+                self._ended = True
+                piece, self._held = self._held, b""
+            if made := self.filter(piece, last=self._ended):
+                return made
+        return b""
+
+
+class Compacted(Whole):
+    """Pretty records, each on one line: a line end never stands inside of a text."""
+
+    def __init__(self, file: Filtered, depth: int) -> None:
+        super().__init__(file)
+        start = b"\n" + INDENT.encode() * depth
+        self._field, self._close = start + INDENT.encode(), start + b"}"
+
+    def cut(self, data: bytes) -> int:
+        """Cut before the last line."""
+        return max(0, data.rfind(b"\n"))
+
+    def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
+        """Take away the line ends inside of records."""
+        return data.replace(self._field, b"").replace(self._close, b"}")
+
+
+class Lines(Whole):
+    """Records with commas between them as lines."""
+
+    def __init__(self, file: Filtered, part: Part) -> None:
+        super().__init__(file)
+        self._between = part.between.encode()
+
+    def cut(self, data: bytes) -> int:
+        """Cut behind the last record that another one follows."""
+        at = data.rfind(self._between)
+        return at + len(self._between) if at >= 0 else 0
+
+    def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
+        """Take the commas away."""
+        made = data.replace(self._between, b"\n")
+        if made.count(b"\n") * (len(self._between) - 1) != len(data) - len(made):
+            raise ValueError("there is no comma between two records")
+        return made
+
+
+class Members(Lines):
+    """The members of an entity as lines that have the key as their first field, called `name`."""
+
+    def __init__(self, file: Filtered, part: Part, colon: str, name: str) -> None:
+        super().__init__(file, part)
+        member, key = rb"^(" + _STRING + rb")" + re.escape(colon.encode()), json.dumps(name).encode()
+        self._some = re.compile(member + rb"\{(\".*\})$", re.MULTILINE)
+        self._none = re.compile(member + rb"\{\}$", re.MULTILINE)
+        self._key = b"{" + key + rb":\1"
+
+    def filter(self, data: bytes, *, last: bool) -> bytes:
+        """Put the key of each line into its record."""
+        if not data:
+            return data
+        made, some = self._some.subn(self._key + rb",\2", super().filter(data, last=last))
+        lines = made.count(b"\n") + (not made.endswith(b"\n"))
+        if some < lines:
+            made, none = self._none.subn(self._key + b"}", made)
+            if some + none < lines:
+                raise ValueError(f"{lines - some - none} of {lines} lines are no members of an entity")
+        return made
+
+
+class Groups(Whole):
+    """The records of groups in groups as lines; their keys are kept aside."""
+
+    def __init__(
+        self, file: Filtered, part: Part, ranks: Sequence[Callable[[str], Any]], wrapped: tuple[bytes, bytes] = (b"", b"")
+    ) -> None:
+        super().__init__(file)
+        self.begins: deque[tuple[int, tuple[str, ...]]] = deque()
+        """Number of the first record of each group, and its keys by level. Appended by the thread that parses."""
+        self._keys: tuple[str, ...] = ()
+        self._count = 0
+        self._part, self._ranks, self._wrapped = part, ranks, wrapped
+        self._between, self._opened = part.between.encode(), part.opens[-1].encode()
+        self._closed = part.closes[-1].encode()
+        self._new = re.compile(self._pattern(part), re.DOTALL)
+        # As if a group had been there before: its end and the begin of the first look like all others.
+        self._before = (part.closes[0] + part.breaks[0]).encode()
+        self._held = self._before
+
+    @staticmethod
+    def _pattern(part: Part) -> bytes:
+        """Return what stands between the last record of a group and the first of the next: by outermost new level."""
+        levels = range(len(part.opens))
+        choices = []
+        for n in levels:
+            outer = re.escape((part.closes[n][len(part.closes[-1]) :] + part.breaks[n]).encode())
+            keys = b"".join(b"(" + _STRING + b")" + re.escape(part.opens[m].encode()) for m in levels[n:])
+            choices.append(outer + keys)
+        return re.escape(part.closes[-1].encode()) + b"(?:" + b"|".join(choices) + b")"
+
+    def cut(self, data: bytes) -> int:
+        """Cut before the end of the last group, or before a comma in it, or behind its begin."""
+        begin = data.rfind(self._opened)
+        begin = begin + len(self._opened) if begin >= 0 else 0
+        closed = data.rfind(self._closed, begin)
+        if closed >= 0:
+            return closed
+        comma = data.rfind(self._between, begin)
+        return comma if comma > begin else begin
+
+    def filter(self, data: bytes, *, last: bool) -> bytes:
+        """Take the keys away."""
+        if last:
+            if data == self._before:
+                return b""
+            closing = self._part.closes[0].encode()
+            if not data.endswith(closing):
+                raise ValueError(f"the last group does not end with {closing!r}")
+            data = data[: -len(closing)]
+        out = []
+        found = self._new.split(data)
+        width = 1 + self._new.groups
+        for at in range(0, len(found), width):
+            if at:
+                self._enter(found[at - width + 1 : at])
+            if body := found[at]:
+                out.append(self._list(body))
+        return b"".join(out)
+
+    def _enter(self, found: Sequence[bytes | None]) -> None:
+        """Begin a group; its key must come after that of the one before, which also means that it is a new one."""
+        given = [json.loads(key) for key in found if key is not None]
+        level = len(self._part.opens) - len(given)
+        if self._keys:
+            rank, before = self._ranks[level], self._keys[level]
+            if not rank(before) < rank(given[0]):
+                raise ValueError(f"the key {given[0]!r} comes after {before!r}: twice, or out of order")
+        self._keys = (*self._keys[:level], *given)
+        self.begins.append((self._count, self._keys))
+
+    def _list(self, body: bytes) -> bytes:
+        """Return the records of one group as lines."""
+        if body.startswith(self._between):
+            body = body[len(self._between) :]
+        elif not self._keys:
+            raise ValueError("there is a record before the first group")
+        plain = body.replace(self._between, b"\n")
+        more = plain.count(b"\n")
+        if more * (len(self._between) - 1) != len(body) - len(plain):
+            raise ValueError("there is no comma between two records")
+        self._count += more + 1
+        left, right = self._wrapped
+        if left:
+            plain = left + plain.replace(b"\n", right + b"\n" + left) + right
+        return plain + b"\n"
