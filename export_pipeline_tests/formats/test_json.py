@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from export_pipeline.errors import FormatError, VerificationError
 from export_pipeline.formats import AnyFormat, Json
-from export_pipeline.formats.json_readers import Unframed, is_plain, lines, plain_lines
+from export_pipeline.formats.json.arrow import is_plain, lines, plain_lines
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.test_contract import bits, proven

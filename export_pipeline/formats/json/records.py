@@ -41,8 +41,6 @@ class Style:
 def records(frame: pl.DataFrame, style: Style, depth: int) -> pl.Series:
     """Return the rows as objects; `depth` is the level of indentation of their braces."""
     names = frame.columns
-    if not names:
-        return pl.repeat("{}", frame.height, eager=True)
     special = {name for name in names if _is_special(frame[name], style)}
     if not special and not style.spelling.pretty:
         return frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()

@@ -104,7 +104,11 @@ def write_entities(
             frame, start, before = given
             filed.put(beside(frame, section.names, schema), _places(frame, base + start))
             if len(section.keys) == 1:
-                bodies = records(spelled(frame.select(pl.col(old).alias(new) for old, new in names.items())), style, part.depth)
+                if names:
+                    fields = spelled(frame.select(pl.col(old).alias(new) for old, new in names.items()))
+                    bodies = records(fields, style, part.depth)
+                else:
+                    bodies = pl.repeat("{}", frame.height, dtype=pl.String, eager=True)
                 return _members(frame, bodies, section, part, style, first=before is None)
             texts = frame.select(value(pl.col(section.keys[1]), pl.String())).to_series()
             return grouped(frame, before, part, section.keys[:1], texts)
