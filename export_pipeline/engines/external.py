@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,15 @@ import polars as pl
 
 from export_pipeline.files import storage_error
 
-BUDGET = 48_000_000
+BUDGET = 24_000_000
 """Bytes of rows in memory before they are spilled. A few times as much is in use while a run is sorted."""
 _CHUNKS = 64
 """Chunks that a run is cut into: what is read of a run in vain is one chunk at either end of a range."""
+
+_FEW = 8
+"""Rows per different key from which on keys count as few."""
+Key = tuple[Any, ...]
+"""The values of the columns that are sorted by."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class _Chunk:
     """Some rows of a run in the file."""
 
     run: int
-    first: Any
-    last: Any
+    first: Key
+    last: Key
     bytes: int
     """Size in memory."""
     at: int
@@ -43,7 +48,9 @@ class _Chunk:
 
 
 class ExternalSort:
-    """Rows sorted by one column, nulls last; rows with equal keys stay in the order in which they were added.
+    """Rows sorted by columns; rows with equal keys stay in the order in which they were added.
+
+    Of one column, nulls come last; of several, none may be null.
 
     Use it as a context manager. The temporary file lies in `folder` and has no name there: whatever happens to the
     process, it is gone afterwards.
@@ -51,13 +58,13 @@ class ExternalSort:
 
     def __init__(
         self,
-        by: str,
+        by: Sequence[str],
         folder: Path,
         *,
         squeeze: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
         budget: int = BUDGET,
     ) -> None:
-        self._by, self._folder, self._budget = by, folder, budget
+        self._by, self._folder, self._budget = list(by), folder, budget
         self._squeeze = squeeze
         """Drops rows that are not needed from rows that are sorted already."""
         self._waiting: list[pl.DataFrame] = []
@@ -100,7 +107,7 @@ class ExternalSort:
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         if not waiting:
             return None
-        run = pl.concat(waiting).sort(self._by, nulls_last=True, maintain_order=True)
+        run = self._in_order(waiting)
         return run if self._squeeze is None else self._squeeze(run)
 
     def _spill(self) -> None:
@@ -110,7 +117,7 @@ class ExternalSort:
         if self._squeeze is not None and run.estimated_size() < self._budget // 4:
             self._waiting, self._bytes = [run], run.estimated_size()  # little is left of it: it stays
             return
-        known = run.height - run[self._by].null_count()
+        known = run.height - run[self._by[0]].null_count()
         step = max(1, -(-run.height // _CHUNKS))
         for at in range(0, known, step):
             self._chunks.append(self._write(run.slice(at, min(step, known - at))))
@@ -121,8 +128,8 @@ class ExternalSort:
     def _write(self, frame: pl.DataFrame) -> _Chunk:
         packed = io.BytesIO()
         # The older form of texts holds those of the slice only, not all that its buffers hold.
-        frame.write_ipc_stream(packed, compression="lz4", compat_level=pl.CompatLevel.oldest())
-        keys = frame[self._by]
+        frame.write_ipc_stream(packed, compression="uncompressed", compat_level=pl.CompatLevel.oldest())
+        keys = frame.select(self._by)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by the `with` of this
@@ -131,14 +138,15 @@ class ExternalSort:
             self._file.flush()
         except OSError as error:
             raise storage_error(error, self._folder) from error
-        return _Chunk(self._runs, keys[0], keys[-1], frame.estimated_size(), at, packed.tell())
+        return _Chunk(self._runs, keys.row(0), keys.row(-1), frame.estimated_size(), at, packed.tell())
 
     def _read(self, chunk: _Chunk) -> pl.DataFrame:
         return pl.read_ipc_stream(os.pread(self._file.fileno(), chunk.size, chunk.at))
 
-    def _ranges(self) -> Iterator[tuple[Any, Any]]:
+    def _ranges(self) -> Iterator[tuple[Key | None, Key | None]]:
         """Yield (first key, first key of the next range); None stands for no bound."""
-        lo, held = None, 0
+        lo: Key | None = None
+        held = 0
         for chunk in sorted(self._chunks, key=lambda chunk: chunk.first):
             if held >= self._budget and (lo is None or chunk.first > lo):
                 yield lo, chunk.first
@@ -146,22 +154,49 @@ class ExternalSort:
             held += chunk.bytes
         yield lo, None
 
-    def _range(self, lo: Any, hi: Any) -> Iterator[pl.DataFrame]:
+    def _range(self, lo: Key | None, hi: Key | None) -> Iterator[pl.DataFrame]:
         """Yield the rows from `lo` to before `hi`."""
-        key = pl.col(self._by)
         chunks = [c for c in self._chunks if (lo is None or c.last >= lo) and (hi is None or c.first < hi)]
         streamed = lo is not None and sum(chunk.bytes for chunk in chunks) > 3 * self._budget
-        if streamed:
+        if lo is not None and streamed:
             # Most of it has one key: no sort is needed, and no memory for all of it.
             for chunk in chunks:
                 if chunk.first <= lo:
-                    yield self._read(chunk).filter(key == lo)
+                    yield self._read(chunk).filter(~self._before(lo) & ~self._after(lo))
             chunks = [chunk for chunk in chunks if chunk.last > lo]
         rest = []
         for chunk in chunks:
             frame = self._read(chunk)
             if lo is not None and chunk.first <= lo:
-                frame = frame.filter(key > lo if streamed else key >= lo)
-            rest.append(frame if hi is None or chunk.last < hi else frame.filter(key < hi))
+                frame = frame.filter(self._after(lo) if streamed else ~self._before(lo))
+            rest.append(frame if hi is None or chunk.last < hi else frame.filter(self._before(hi)))
         if rest:
-            yield pl.concat(rest).sort(self._by, maintain_order=True)
+            yield self._in_order(rest)
+
+    def _before(self, key: Key) -> pl.Expr:
+        """Return whether a row comes before a key."""
+        found = pl.lit(value=False)
+        for name, value in reversed(list(zip(self._by, key, strict=True))):
+            found = (pl.col(name) < value) | ((pl.col(name) == value) & found)
+        return found
+
+    def _after(self, key: Key) -> pl.Expr:
+        """Return whether a row comes after a key."""
+        found = pl.lit(value=False)
+        for name, value in reversed(list(zip(self._by, key, strict=True))):
+            found = (pl.col(name) > value) | ((pl.col(name) == value) & found)
+        return found
+
+    def _in_order(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        """Return the rows of some frames, sorted."""
+        frame = pl.concat(frames)
+        codes: dict[str, pl.Series] = {}
+        for name in self._by:
+            keys = frame[name]
+            if isinstance(keys.dtype, pl.String):
+                different = keys.drop_nulls().unique()
+                if len(different) * _FEW < len(keys):
+                    # The numbers of few texts in their order sort three times as fast as the texts.
+                    codes[f"{name} code"] = keys.cast(pl.Enum(different.sort())).to_physical().alias(f"{name} code")
+        by = [f"{name} code" if f"{name} code" in codes else name for name in self._by]
+        return frame.with_columns(codes.values()).sort(by, nulls_last=True, maintain_order=True).drop(codes)

@@ -14,7 +14,7 @@ from export_pipeline.compression import Stage
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, TextFormat
 from export_pipeline.formats.json.columns import Columns
-from export_pipeline.formats.json.grouping import Hidden, unused
+from export_pipeline.formats.json.grouping import unused
 from export_pipeline.formats.json.reading import Reader
 from export_pipeline.formats.json.records import Style
 from export_pipeline.formats.json.spelling import Part, Spelling
@@ -155,10 +155,8 @@ class Json(TextFormat):
         self, rows: pl.LazyFrame, structure: Nested, meter: Meter, stage: Stage, part: Part, folder: Path
     ) -> Meter:
         schema = rows.collect_schema()
-        hidden = Hidden.beside([*schema, *meter.schema], len(structure.by))
-        wide = rows.select(
-            *self._columns.rendered(schema, structure), *self._columns.hidden(schema, structure, hidden)
-        ).with_row_index(hidden.position)
+        columns, hidden = self._columns.hidden(schema, structure, unused([*schema, *meter.schema]))
+        wide = rows.select(*self._columns.rendered(schema, structure), *columns).with_row_index(hidden.position)
         fields = structure.fields(schema)
         return write_groups(
             wide,

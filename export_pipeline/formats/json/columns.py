@@ -148,29 +148,38 @@ class Columns:
         key, dtype = self.key(name, schema[name])
         return key if dtype.is_integer() else key_text(key, dtype).fill_null(missing)
 
-    def hidden(self, schema: Mapping[str, pl.DataType], structure: Nested, hidden: Hidden) -> list[pl.Expr]:
-        """Return the columns that sort the rows of a nested structure."""
-        found, keys = [], []
-        for level, text, null in zip(structure.by, hidden.keys, hidden.nulls, strict=True):
+    def hidden(
+        self, schema: Mapping[str, pl.DataType], structure: Nested, lead: str
+    ) -> tuple[list[pl.Expr], Hidden]:
+        """Return the columns that sort the rows of a nested structure besides the rendered ones, and which are what."""
+        made, texts, keys = [], [], []
+        for n, (level, name) in enumerate(zip(structure.by, structure.keys(schema), strict=True)):
             key, dtype = self.key(level.key, schema[level.key])
-            made = key_text(key, dtype)
-            found += [made.fill_null(structure.missing).alias(text), made.is_null().alias(null)]
-            keys.append((key if dtype.is_integer() else made.fill_null(structure.missing),
-                         dtype if dtype.is_integer() else pl.String()))  # fmt: skip
-        return [*found, order_of(keys).alias(hidden.order)]
+            text = key_text(key, dtype)
+            filled = text.fill_null(structure.missing)
+            made.append(text.is_null().alias(f"{lead}null{n}"))
+            texts.append(f"{lead}key{n}" if dtype.is_integer() else name)
+            if dtype.is_integer():
+                made.append(filled.alias(texts[-1]))
+            keys.append((key, dtype) if dtype.is_integer() else (filled, pl.String()))
+        order = structure.keys(schema)[0]
+        if len(keys) > 1:
+            order = f"{lead}order"
+            made.append(order_of(keys).alias(order))
+        nulls = tuple(f"{lead}null{n}" for n in range(len(keys)))
+        return made, Hidden(tuple(texts), nulls, order, f"{lead}position")
 
     def sections(self, schema: Mapping[str, pl.DataType], structure: Normalized, lead: str) -> tuple[list[pl.Expr], list[Section]]:
         """Return the columns that sort the entities and relationships, and these; `lead` begins no column's name."""
-        made, keys, orders, links = [], {}, {}, {}
-        typed = {name: self.key(entity.key, schema[entity.key]) for name, entity in structure.entities.items()}
-        for name, (key, dtype) in typed.items():
-            keys[name], orders[name] = pl.col(f"{lead}key.{name}"), pl.col(f"{lead}order.{name}")
-            made += [key_text(key, dtype).alias(f"{lead}key.{name}"), order_of([(key, dtype)]).alias(f"{lead}order.{name}")]
-        for name, relationship in structure.relationships.items():
-            links[name] = pl.col(f"{lead}link.{name}")
-            order = order_of([typed[relationship.from_], typed[relationship.to]])
-            made.append(order.alias(f"{lead}link.{name}"))
-        return made, sections_of(structure, schema, keys, orders, links, blank=self.nulls == "empty")
+        made, keys = [], {}
+        for name, entity in structure.entities.items():
+            key, dtype = self.key(entity.key, schema[entity.key])
+            text, order = f"{lead}key.{name}", f"{lead}order.{name}"
+            made.append(key_text(key, dtype).alias(text))
+            if dtype.is_integer():
+                made.append(key.alias(order))
+            keys[name] = text, order if dtype.is_integer() else text
+        return made, sections_of(structure, schema, keys, blank=self.nulls == "empty")
 
     def filed(self, schema: Mapping[str, pl.DataType], rendered: Mapping[str, pl.DataType], structure: Normalized) -> pl.Schema:
         """Return the columns that the file of a normalized structure holds."""

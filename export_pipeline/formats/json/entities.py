@@ -15,7 +15,7 @@ from export_pipeline.formats.json.records import ROWS
 from export_pipeline.formats.json.structures import RELATIONSHIPS, Normalized
 from export_pipeline.verification import Meter, canonical
 
-_BATCH = 50_000
+_BATCH = 20_000
 KEY, FROM, TO, ORDER = "key", "from", "to", "order"
 _FIELD = "field."
 
@@ -28,9 +28,11 @@ class Section:
     keys: tuple[str, ...]
     """Columns (in the sorted rows) that are keys as text: one of an entity, two of a relationship."""
     columns: Mapping[str, pl.Expr]
-    """Columns of the sorted rows, `order` among them, out of the rendered ones."""
+    """Columns of the sorted rows, out of the rendered ones."""
+    order: tuple[str, ...]
+    """Columns of them that they are sorted by."""
     names: Mapping[str, str]
-    """Column of the sorted rows -> column that the file holds; without `order`."""
+    """Column of the sorted rows -> column that the file holds."""
     fields: tuple[str, ...] = field(default=())
     """Fields of the entity."""
     blank: bool = False
@@ -57,7 +59,7 @@ def taken_apart(
     """
     with contextlib.ExitStack() as stack:
         sorts = [
-            stack.enter_context(ExternalSort(ORDER, folder, squeeze=_Squeeze(section, duplicates)))
+            stack.enter_context(ExternalSort(section.order, folder, squeeze=_Squeeze(section, duplicates)))
             for section in sections
         ]
         for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
@@ -131,9 +133,7 @@ def _refuse_twice(frame: pl.DataFrame, section: Section) -> None:
 def sections_of(
     structure: Normalized,
     schema: Mapping[str, pl.DataType],
-    keys: Mapping[str, pl.Expr],
-    orders: Mapping[str, pl.Expr],
-    links: Mapping[str, pl.Expr],
+    keys: Mapping[str, tuple[str, str]],
     *,
     blank: bool,
 ) -> list[Section]:
@@ -141,18 +141,27 @@ def sections_of(
 
     Args:
         structure: The entities and relationships.
-        schema: The columns that are rendered.
-        keys: By entity, the key as text out of a rendered row, null where there is none.
-        orders: By entity, what sorts by the key.
-        links: By relationship, what sorts by both keys.
+        schema: The columns of the rows.
+        keys: By entity, the column that has the key as text, null where there is none, and the one that sorts by it.
         blank: Whether an empty text stands for null.
     """
     found = []
     for name, fields in structure.fields(schema).items():
-        columns = {KEY: keys[name], ORDER: orders[name]} | {_FIELD + one: pl.col(one) for one in fields}
+        key, order = keys[name]
+        columns = {KEY: pl.col(key), ORDER: pl.col(order)} | {_FIELD + one: pl.col(one) for one in fields}
         names = {KEY: name} | {_FIELD + one: field_column(name, one) for one in fields}
-        found.append(Section(name, (KEY,), columns, names, tuple(fields), blank))
+        by = KEY if order == key else ORDER
+        if by == KEY:
+            del columns[ORDER]
+        found.append(Section(name, (KEY,), columns, (by,), names, tuple(fields), blank))
     for name, relationship in structure.relationships.items():
-        columns = {FROM: keys[relationship.from_], TO: keys[relationship.to], ORDER: links[name]}
-        found.append(Section(name, (FROM, TO), columns, dict(zip((FROM, TO), end_columns(name), strict=True))))
+        columns, by = {}, []
+        for end, (key, order) in zip((FROM, TO), (keys[relationship.from_], keys[relationship.to]), strict=True):
+            columns[end] = pl.col(key)
+            by.append(end)
+            if order != key:
+                by[-1] = f"{end} {ORDER}"
+                columns[by[-1]] = pl.col(order)
+        names = dict(zip((FROM, TO), end_columns(name), strict=True))
+        found.append(Section(name, (FROM, TO), columns, tuple(by), names))
     return found

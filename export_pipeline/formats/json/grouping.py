@@ -14,7 +14,7 @@ from export_pipeline.formats.json.records import ROWS, joined, value
 from export_pipeline.formats.json.spelling import Part
 from export_pipeline.verification import Meter
 
-_BATCH = 50_000
+_BATCH = 20_000
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,6 @@ class Hidden:
     """What the rows are sorted by: one column for all levels."""
     position: str
     """Place of the row in the source."""
-
-    @classmethod
-    def beside(cls, taken: Iterable[str], levels: int) -> Hidden:
-        """Return names that are not taken."""
-        lead = unused(taken)
-        return cls(
-            tuple(f"{lead}key{n}" for n in range(levels)),
-            tuple(f"{lead}null{n}" for n in range(levels)),
-            f"{lead}order",
-            f"{lead}position",
-        )
 
 
 def unused(taken: Iterable[str]) -> str:
@@ -59,19 +48,16 @@ def key_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def order_of(keys: list[tuple[pl.Expr, pl.DataType]]) -> pl.Expr:
-    """Return one column in which rows sort as by all keys: numbers by value, all else by its text.
+    """Return one text in which rows sort as by all keys: numbers by value, all else by its text.
 
-    Of several keys it is a text: numbers are padded, and a character that no key can hold any more parts them.
+    Numbers are padded, and a character that no key can hold any more parts the keys.
     """
-    if len(keys) == 1:
-        key, dtype = keys[0]
-        return key if dtype.is_integer() else key_text(key, dtype)
     parts = []
     for key, dtype in keys:
         if dtype.is_integer():
             part = (key.cast(pl.Int128) + 2**63).cast(pl.String).str.zfill(20).fill_null("~")
         else:
-            part = key_text(key, dtype).str.replace_all("\x01", "\x01\x02", literal=True)
+            part = key.str.replace_all("\x01", "\x01\x02", literal=True)
             part = part.str.replace_all("\x00", "\x01\x01", literal=True)
         parts.append(part)
     return pl.concat_str(parts, separator="\x00")
@@ -90,7 +76,7 @@ def in_order(
         VerificationError: The rows are not the same.
     """
     again = Meter(meter.schema)
-    with ExternalSort(hidden.order, folder) as sort:
+    with ExternalSort([hidden.order], folder) as sort:
         for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
             sort.add(batch)
         last: pl.DataFrame | None = None
