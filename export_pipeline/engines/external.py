@@ -85,7 +85,7 @@ class ExternalSort:
     def add(self, frame: pl.DataFrame) -> None:
         """Take the next rows; raises StorageError when the disk refuses."""
         self._waiting.append(frame)
-        self._bytes += frame.estimated_size()
+        self._bytes += int(frame.estimated_size())
         if self._bytes >= self._budget:
             self._spill()
 
@@ -115,7 +115,7 @@ class ExternalSort:
         if run is None or not run.height:
             return
         if self._squeeze is not None and run.estimated_size() < self._budget // 4:
-            self._waiting, self._bytes = [run], run.estimated_size()  # little is left of it: it stays
+            self._waiting, self._bytes = [run], int(run.estimated_size())  # little is left of it: it stays
             return
         known = run.height - run[self._by[0]].null_count()
         step = max(1, -(-run.height // _CHUNKS))
@@ -138,7 +138,7 @@ class ExternalSort:
             self._file.flush()
         except OSError as error:
             raise storage_error(error, self._folder) from error
-        return _Chunk(self._runs, keys.row(0), keys.row(-1), frame.estimated_size(), at, packed.tell())
+        return _Chunk(self._runs, keys.row(0), keys.row(-1), int(frame.estimated_size()), at, packed.tell())
 
     def _read(self, chunk: _Chunk) -> pl.DataFrame:
         return pl.read_ipc_stream(os.pread(self._file.fileno(), chunk.size, chunk.at))

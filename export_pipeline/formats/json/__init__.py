@@ -11,7 +11,6 @@ import polars as pl
 from pydantic import model_validator
 
 from export_pipeline.compression import Stage
-from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, TextFormat
 from export_pipeline.formats.json.columns import Columns
 from export_pipeline.formats.json.grouping import unused
@@ -38,7 +37,7 @@ class Json(TextFormat):
     """What a document looks like: `flat` (one list of records), `{nested: {by: [{key, name}]}}` (groups in groups) or
     `{normalized: {entities: {...}}}` (entities by key, and relationships between them)."""
     layout: Literal["records", "array", "lines"] = "records"
-    """Of a flat structure: a document `{"records": [...]}`, a bare array, or one record per line (NDJSON, `.ndjson`)."""
+    """Of a flat structure: a document `{"records": [...]}`, a bare array, or a record per line (NDJSON, `.ndjson`)."""
     pretty_print: bool = False
     """Whether each field has a line of its own, indented by two spaces; lists and structs stay on theirs."""
     include_metadata: bool = False
@@ -64,7 +63,9 @@ class Json(TextFormat):
     def _together(self) -> Self:
         """Refuse what has no place in a layout."""
         if self.layout != "records" and not isinstance(self.structure, Flat):
-            raise ValueError(f"layout: {self.layout} is one of a flat structure; a {self.structure.tag} one is a document")
+            raise ValueError(
+                f"layout: {self.layout} is one of a flat structure; a {self.structure.tag} one is a document"
+            )
         if self.layout == "lines" and self.pretty_print:
             raise ValueError("pretty_print: a record of `layout: lines` is one line; use layout: records or array")
         if self.layout != "records" and self.include_metadata:
@@ -227,6 +228,7 @@ class Commas(Stage):
     pending = False
 
     def put(self, data: bytes) -> None:
+        """Put a comma before each line end that another line follows."""
         if not data:
             return
         if self.pending:

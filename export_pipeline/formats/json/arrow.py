@@ -97,7 +97,7 @@ def _literal(text: str) -> str:
 class Filtered:
     """A file that is read through a filter, as Arrow wants it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | Filtered) -> None:
         self._file = file
         self._held, self._ended = b"", False
         self.closed = False
@@ -111,6 +111,10 @@ class Filtered:
     def readable(self) -> bool:
         """Say that this is read from."""
         return True
+
+    def read(self, size: int) -> bytes:
+        """Return some more bytes, about `size`; none at the end."""
+        return self._file.read(size)
 
     def close(self) -> None:
         """Close the file below."""

@@ -130,7 +130,7 @@ class Columns:
     def _typed(value: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, pl.DataType]:
         """Return a value and the type that it has once it is made of a column of this type."""
         names = value.meta.root_names()
-        found = pl.LazyFrame(schema={name: dtype for name in names or ["x"]}).select(value.alias("x")).collect_schema()
+        found = pl.LazyFrame(schema=dict.fromkeys(names or ["x"], dtype)).select(value.alias("x")).collect_schema()
         return value, found["x"]
 
     def rendered(self, schema: Mapping[str, pl.DataType], structure: AnyStructure) -> list[pl.Expr]:
@@ -148,9 +148,7 @@ class Columns:
         key, dtype = self.key(name, schema[name])
         return key if dtype.is_integer() else key_text(key, dtype).fill_null(missing)
 
-    def hidden(
-        self, schema: Mapping[str, pl.DataType], structure: Nested, lead: str
-    ) -> tuple[list[pl.Expr], Hidden]:
+    def hidden(self, schema: Mapping[str, pl.DataType], structure: Nested, lead: str) -> tuple[list[pl.Expr], Hidden]:
         """Return the columns that sort the rows of a nested structure besides the rendered ones, and which are what."""
         made, texts, keys = [], [], []
         for n, (level, name) in enumerate(zip(structure.by, structure.keys(schema), strict=True)):
@@ -169,7 +167,9 @@ class Columns:
         nulls = tuple(f"{lead}null{n}" for n in range(len(keys)))
         return made, Hidden(tuple(texts), nulls, order, f"{lead}position")
 
-    def sections(self, schema: Mapping[str, pl.DataType], structure: Normalized, lead: str) -> tuple[list[pl.Expr], list[Section]]:
+    def sections(
+        self, schema: Mapping[str, pl.DataType], structure: Normalized, lead: str
+    ) -> tuple[list[pl.Expr], list[Section]]:
         """Return the columns that sort the entities and relationships, and these; `lead` begins no column's name."""
         made, keys = [], {}
         for name, entity in structure.entities.items():
@@ -181,7 +181,9 @@ class Columns:
             keys[name] = text, order if dtype.is_integer() else text
         return made, sections_of(structure, schema, keys, blank=self.nulls == "empty")
 
-    def filed(self, schema: Mapping[str, pl.DataType], rendered: Mapping[str, pl.DataType], structure: Normalized) -> pl.Schema:
+    def filed(
+        self, schema: Mapping[str, pl.DataType], rendered: Mapping[str, pl.DataType], structure: Normalized
+    ) -> pl.Schema:
         """Return the columns that the file of a normalized structure holds."""
         types: dict[str, pl.DataType] = {}
         keyed: dict[str, pl.DataType] = {}

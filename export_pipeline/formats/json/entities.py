@@ -155,13 +155,13 @@ def sections_of(
             del columns[ORDER]
         found.append(Section(name, (KEY,), columns, (by,), names, tuple(fields), blank))
     for name, relationship in structure.relationships.items():
-        columns, by = {}, []
+        ends, sorted_by = {}, []
         for end, (key, order) in zip((FROM, TO), (keys[relationship.from_], keys[relationship.to]), strict=True):
-            columns[end] = pl.col(key)
-            by.append(end)
+            ends[end] = pl.col(key)
+            sorted_by.append(end)
             if order != key:
-                by[-1] = f"{end} {ORDER}"
-                columns[by[-1]] = pl.col(order)
+                sorted_by[-1] = f"{end} {ORDER}"
+                ends[sorted_by[-1]] = pl.col(order)
         names = dict(zip((FROM, TO), end_columns(name), strict=True))
-        found.append(Section(name, (FROM, TO), columns, tuple(by), names))
+        found.append(Section(name, (FROM, TO), ends, tuple(sorted_by), names))
     return found

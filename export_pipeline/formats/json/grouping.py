@@ -63,9 +63,7 @@ def order_of(keys: list[tuple[pl.Expr, pl.DataType]]) -> pl.Expr:
     return pl.concat_str(parts, separator="\x00")
 
 
-def in_order(
-    rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, missing: str
-) -> Iterator[pl.DataFrame]:
+def in_order(rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, missing: str) -> Iterator[pl.DataFrame]:
     """Yield the metered rows sorted by their keys, in frames of some thousand rows.
 
     Each row keeps its position in the source. Their checksum by these positions must be that of `meter`, past which
@@ -106,7 +104,9 @@ def _check(frame: pl.DataFrame, hidden: Hidden, missing: str) -> None:
         raise VerificationError("rows of one key are not in the order of the source")
 
 
-def grouped(frame: pl.DataFrame, before: tuple[str, ...] | None, part: Part, keys: Sequence[str], texts: pl.Series) -> bytes:
+def grouped(
+    frame: pl.DataFrame, before: tuple[str, ...] | None, part: Part, keys: Sequence[str], texts: pl.Series
+) -> bytes:
     """Return the texts of sorted rows with their keys around them.
 
     `before` are the keys of the row before the first, None where there is none; the last group stays open.
@@ -124,10 +124,14 @@ def grouped(frame: pl.DataFrame, before: tuple[str, ...] | None, part: Part, key
         # Few rows begin a group, as a rule: only for those the keys are put into text.
         opening: pl.Expr | None = None
         for n in reversed(levels):
-            pieces = [piece for m in levels[n:] for piece in (value(pl.col(keys[m]), pl.String()), pl.lit(part.opens[m]))]
+            pieces = [
+                piece for m in levels[n:] for piece in (value(pl.col(keys[m]), pl.String()), pl.lit(part.opens[m]))
+            ]
             text = pl.concat_str(pl.lit(part.closes[n] + part.breaks[n]), *pieces)
             opening = text if opening is None else pl.when(pl.col(f"{keys[0]}{n}")).then(text).otherwise(opening)
         openings = begins.filter(inner).select(opening.alias("")).to_series()  # type: ignore[union-attr]
         lead = lead.scatter(inner.arg_true(), openings)
-    made = joined(pl.DataFrame([lead.alias("lead"), texts.alias("text")]).select(pl.concat_str("lead", "text")).to_series())
+    made = joined(
+        pl.DataFrame([lead.alias("lead"), texts.alias("text")]).select(pl.concat_str("lead", "text")).to_series()
+    )
     return made if before is not None else made[len((part.closes[0] + part.breaks[0]).encode()) :]

@@ -12,7 +12,8 @@ import polars as pl
 
 from export_pipeline.compression import Compression, Uncompressed
 from export_pipeline.formats.json.arrow import Filtered, LongLineError, Replaced, is_plain, lines, plain_lines
-from export_pipeline.formats.json.bodies import Body, Compacted, Document, Groups, Lines, Members
+from export_pipeline.formats.json.bodies import Body, Compacted, Document, Lines, Members
+from export_pipeline.formats.json.groups import Groups
 from export_pipeline.formats.json.records import NON_FINITE, Style
 from export_pipeline.formats.json.spelling import Part, text
 from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
@@ -43,8 +44,7 @@ class Reader:
         count = 0
         match self.structure:
             case Flat():
-                stack: Callable[[Filtered], Filtered] = lambda body: Lines(body, parts[0])
-                found = lines(lambda: self._opened(parts, 0, stack, schema, said), schema)
+                found = lines(lambda: self._opened(parts, 0, self._listed(parts[0]), schema, said), schema)
             case Nested():
                 found = self._nested(parts, schema, said)
             case Normalized():
@@ -56,18 +56,22 @@ class Reader:
         if said and said[-1] != count and not isinstance(self.structure, Normalized):
             raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
 
+    @staticmethod
+    def _listed(part: Part) -> Callable[[Filtered], Filtered]:
+        return lambda body: Lines(body, part)
+
     def _lines(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         done = 0
-        if self.style.nulls != "empty" and not self.style.words and isinstance(self.compression, Uncompressed):
-            if is_plain(schema):
-                try:
-                    for frame in plain_lines(self.path, schema):
-                        done += frame.height
-                        yield frame
-                except LongLineError:
-                    pass  # Arrow goes on from there
-                else:
-                    return
+        plain = self.style.nulls != "empty" and not self.style.words and is_plain(schema)
+        if plain and isinstance(self.compression, Uncompressed):
+            try:
+                for frame in plain_lines(self.path, schema):
+                    done += frame.height
+                    yield frame
+            except LongLineError:
+                pass  # Arrow goes on from there
+            else:
+                return
         opened = lambda: self._replaced(self.compression.decompressing(self.path), schema)  # noqa: E731
         yield from lines(opened, schema, skip=done)
 
@@ -149,7 +153,9 @@ class Reader:
             passes.append(Groups(body, parts[at], ranks, wrapped))
             return passes[-1]
 
-        done, current, current_keys = 0, None, ()
+        done = 0
+        current: Groups | None = None
+        current_keys: tuple[str, ...] = ()
         for frame in lines(lambda: self._opened(parts, at, stack, fields, said), fields):
             if current is not passes[-1]:
                 current, current_keys = passes[-1], ()

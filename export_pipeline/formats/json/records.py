@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
-from export_pipeline.formats.json.spelling import INDENT, Spelling, text
+from export_pipeline.formats.json.spelling import Spelling, text
 
 T = TypeVar("T")
 R = TypeVar("R")

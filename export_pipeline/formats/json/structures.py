@@ -109,7 +109,7 @@ class Relationship(Options):
 
 
 class Normalized(Options):
-    """Entities by key and relationships between them: `{"agents": {...}, "commands": {...}, "relationships": {...}}`."""
+    """Entities by key, and relationships: `{"agents": {...}, "commands": {...}, "relationships": {...}}`."""
 
     tag: ClassVar[str] = "normalized"
 
@@ -133,7 +133,9 @@ class Normalized(Options):
                     )
         whole = [name for name, entity in self.entities.items() if entity.fields is None]
         if len(whole) > 1:
-            raise ValueError(f"the entities {' and '.join(map(repr, whole))} both take what is left: give one its fields")
+            raise ValueError(
+                f"the entities {' and '.join(map(repr, whole))} both take what is left: give one its fields"
+            )
         return self
 
     def check(self, schema: Mapping[str, pl.DataType]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import polars as pl
 
@@ -31,12 +31,14 @@ class Between(Stage):
         self._held = b""
 
     def put(self, data: bytes) -> None:
+        """Hold back what may be the last separator."""
         data = self._held + data
         cut = max(0, len(data) - len(self._separator))
         self._held = data[cut:]
         self.target.write(data[:cut])
 
     def finish(self) -> None:
+        """Forget the last separator."""
         if self._held != self._separator:
             self.target.write(self._held)
 
@@ -47,8 +49,11 @@ def write_texts(rows: pl.LazyFrame, stage: Stage, style: Style, depth: int, endi
     def texts(frame: pl.DataFrame) -> pl.DataFrame:
         return records(frame, style, depth).alias("text").to_frame()
 
-    made = rows.map_batches(texts, schema=pl.Schema({"text": pl.String()}), streamable=True, validate_output_schema=False)
-    made.sink_csv(stage, include_header=False, quote_style="never", line_terminator=ending, engine="streaming")  # type: ignore[arg-type]
+    made = rows.map_batches(
+        texts, schema=pl.Schema({"text": pl.String()}), streamable=True, validate_output_schema=False
+    )
+    target = cast("BinaryIO", stage)
+    made.sink_csv(target, include_header=False, quote_style="never", line_terminator=ending, engine="streaming")
 
 
 def write_groups(
@@ -100,7 +105,9 @@ def write_entities(
         base = filed.rows
         names = {old: new.split(".", 1)[1] for old, new in section.names.items() if old not in section.keys}
 
-        def work(given: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names) -> bytes:
+        def work(
+            given: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
+        ) -> bytes:
             frame, start, before = given
             filed.put(beside(frame, section.names, schema), _places(frame, base + start))
             if len(section.keys) == 1:
@@ -155,5 +162,3 @@ def _numbered(frames: Iterator[pl.DataFrame], keys: tuple[str, ...]) -> Iterator
 
 def _places(frame: pl.DataFrame, start: int) -> pl.Series:
     return pl.int_range(start, start + frame.height, dtype=pl.UInt32 if start < 2**31 else pl.UInt64, eager=True)
-
-
