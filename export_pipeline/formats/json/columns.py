@@ -14,7 +14,7 @@ from export_pipeline.formats.json.grouping import Hidden, key_text, order_of
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
 from export_pipeline.formats.json.structures import AnyStructure, Flat, Nested, Normalized
 from export_pipeline.formats.texts import finite, held, is_wide, json_text, nested, refuse_objects, text_losses, zoned
-from export_pipeline.schemas import fields_of, names_inside
+from export_pipeline.schemas import fields_of, leaves_of, names_inside
 from export_pipeline.verification import Loss
 
 _EXACT_DIGITS = 15
@@ -64,7 +64,7 @@ class Columns:
         """Yield what is lost, by column."""
         yield from text_losses(schema, self.non_finite)
         for name, dtype in schema.items():
-            for why in self.stamp.losses(dtype):
+            for why in dict.fromkeys(why for leaf in leaves_of(dtype) for why in self.stamp.losses(leaf)):
                 yield Loss(column=name, why=why)
             if self.nulls == "empty":
                 yield Loss(column=name, why="null becomes the empty text")
@@ -87,10 +87,10 @@ class Columns:
 
     def held(self, name: str, dtype: pl.DataType) -> pl.Expr:
         """Return a column as records hold it."""
-        value, dtype = self._value(pl.col(name), dtype)
+        value, found = self._value(pl.col(name), dtype)
         if isinstance(dtype, (pl.Int64, pl.UInt64)) and self.integers == "text":
-            value, dtype = value.cast(pl.String), pl.String()
-        if self.nulls == "empty" and isinstance(dtype, pl.String):
+            value, found = value.cast(pl.String), pl.String()
+        if self.nulls == "empty" and isinstance(found, pl.String):
             value = value.fill_null("")
         return value.alias(name)
 
