@@ -299,3 +299,32 @@ def test_the_same_rows_give_the_same_bytes(structure: Any, compression: Any, tmp
     frame = pl.DataFrame({"n": range(40_000)}).with_columns(k=pl.format("k{}", pl.col("n") % 7), f=pl.col("n") / 7)
     options = {"structure": structure, "compression": compression, "include_metadata": True}
     assert written(frame, tmp_path, **options).sha256 == written(frame, tmp_path, **options).sha256
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=["flat", "nested", "normalized"])
+def test_dates_by_a_pattern(structure: Any, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"structure": structure, "date_format": {"custom": "Do MMM YYYY [at] H:mm Z"}}
+    first, second = records_in(document(MOMENTS, tmp_path, **options))
+    assert {name: first[name] for name in ("d", "us", "z", "t", "l", "s")} == {
+        "d": "1st Mar 2026 at 0:00 +00:00", "us": "1st Mar 2026 at 6:05 +00:00", "z": "1st Mar 2026 at 6:05 +01:00",
+        "t": "01:02:03", "l": ["1st Mar 2026 at 0:00 +00:00"], "s": {"inner": "1st Mar 2026 at 6:05 +00:00"},
+    }  # fmt: skip
+    assert (second["ms"], second["l"]) == (None, [])
+    losses = {loss.column for loss in written(MOMENTS, tmp_path, **options).losses if "Do MMM YYYY" in loss.why}
+    assert losses == {"d", "us", "z", "ns", "ms", "l", "s"}
+
+
+def test_rows_are_grouped_by_the_text_of_a_date(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"d": [dt.date(2026, 3, 1), dt.date(2026, 2, 1), dt.date(2026, 3, 9)], "n": [1, 2, 3]})
+    shape = {"nested": {"by": [{"key": "d", "name": "months"}]}}
+    assert document(frame, tmp_path, structure=shape, date_format={"custom": "YYYY-MM"}) == {
+        "months": {"2026-02": {"records": [{"n": 2}]}, "2026-03": {"records": [{"n": 1}, {"n": 3}]}}
+    }
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("%Y", "strftime"), ("[x]", "no date token"), ("zz", "'zz'")])
+def test_patterns_that_are_none_are_refused(pattern: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        json_form({"date_format": {"custom": pattern}})
+    with pytest.raises(ValidationError, match="pattern"):
+        json_form({"dateFormat": "custom"})

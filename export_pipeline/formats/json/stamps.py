@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import polars as pl
+from pydantic import field_validator
 
+from export_pipeline.formats.dates import check_pattern, formatted
 from export_pipeline.options import OneOf, Options
 
 _PER_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -52,7 +54,7 @@ class Unix(Options):
 
 
 class Custom(Options):
-    """A moment.js pattern, as in file names: `YYYY-MM-DD HH:mm`."""
+    """A moment.js pattern, as in file names: `YYYY-MM-DD HH:mm`; times of day stay ISO 8601."""
 
     tag: ClassVar[str] = "custom"
     short: ClassVar[str | None] = "pattern"
@@ -60,9 +62,15 @@ class Custom(Options):
     pattern: str
     """The pattern; text in brackets stays as it is: `[at] HH:mm`."""
 
+    @field_validator("pattern")
+    @classmethod
+    def _known(cls, pattern: str) -> str:
+        check_pattern(pattern)
+        return pattern
+
     def render(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         """Return the column as text."""
-        raise AssertionError
+        return formatted(column, dtype, self.pattern)
 
     def losses(self, dtype: pl.DataType) -> Iterator[str]:
         """Yield what is lost of this type."""
