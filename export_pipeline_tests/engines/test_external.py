@@ -60,7 +60,8 @@ def test_several_columns(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(
-    keys=st.lists(st.none() | st.text(max_size=2), max_size=150) | st.lists(st.none() | st.integers(-3, 3), max_size=150),
+    keys=st.lists(st.none() | st.text(max_size=2), max_size=150)
+    | st.lists(st.none() | st.integers(-3, 3), max_size=150),
     step=st.integers(1, 40),
 )
 def test_any_keys(tmp_path_factory: pytest.TempPathFactory, keys: list[object], step: int) -> None:
@@ -104,5 +105,8 @@ def test_the_file_has_no_name_and_is_gone_after_a_failure(tmp_path: Path) -> Non
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="cannot be written"), ExternalSort(["k"], tmp_path / "none", budget=1) as sort:
+    with (
+        pytest.raises(StorageError, match="cannot be written"),
+        ExternalSort(["k"], tmp_path / "none", budget=1) as sort,
+    ):
         sort.add(rows(["b"], pl.String()))

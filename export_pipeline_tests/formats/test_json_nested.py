@@ -37,7 +37,9 @@ def test_the_document(tmp_path: Path) -> None:
 
 def test_the_pretty_document(tmp_path: Path) -> None:
     text = written(ROWS.head(3), tmp_path, pretty_print=True, **AGENTS).path.read_text()
-    assert text == """{
+    assert (
+        text
+        == """{
   "agents": {
     "a": {
       "commands": [
@@ -62,6 +64,7 @@ def test_the_pretty_document(tmp_path: Path) -> None:
   }
 }
 """
+    )
 
 
 @pytest.mark.parametrize("pretty", [False, True])
@@ -212,7 +215,7 @@ def grouped(rows: list[tuple[Any, Any, int]]) -> dict[str, Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    keys=st.lists(st.tuples(st.text("a\x00\x01\"\\\n,}]", max_size=2), st.none() | st.integers(-12, 12)), max_size=40),
+    keys=st.lists(st.tuples(st.text('a\x00\x01"\\\n,}]', max_size=2), st.none() | st.integers(-12, 12)), max_size=40),
     pretty=st.booleans(),
     budget=st.sampled_from([1, 300, 10**8]),
 )
@@ -234,7 +237,8 @@ def test_any_rows_are_grouped_as_python_does(
 
 def test_sorting_on_the_disk_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pl.DataFrame({"n": range(60_000)}).with_columns(
-        agent=pl.when(pl.col("n") % 5 != 0).then(pl.format("agent-{}", pl.col("n").hash() % 300)), text=pl.format("t{}", "n")
+        agent=pl.when(pl.col("n") % 5 != 0).then(pl.format("agent-{}", pl.col("n").hash() % 300)),
+        text=pl.format("t{}", "n"),
     )
     once = written(frame, tmp_path, **AGENTS)
     again = written(frame, tmp_path, **AGENTS)

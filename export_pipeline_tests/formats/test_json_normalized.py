@@ -53,7 +53,9 @@ def test_the_document(tmp_path: Path) -> None:
 
 def test_the_pretty_document(tmp_path: Path) -> None:
     text = written(ROWS.head(2), tmp_path, pretty_print=True, null_handling="exclude", **AGENTS).path.read_text()
-    assert text == """{
+    assert (
+        text
+        == """{
   "agents": {
     "a": {
       "host": "h1"
@@ -80,6 +82,7 @@ def test_the_pretty_document(tmp_path: Path) -> None:
   }
 }
 """
+    )
 
 
 @pytest.mark.parametrize("pretty", [False, True])
@@ -197,7 +200,8 @@ def test_columns_that_are_none_are_refused(entity: dict[str, Any], said: str) ->
 def test_every_nasty_value(pretty: bool, nulls: str, tmp_path: Path) -> None:
     frame = nasty.table().with_columns(number=pl.int_range(pl.len()))
     shape = normalized(
-        {"rows": {"key": "number"}, "texts": {"key": "text", "fields": ["text"]}}, {"r": {"from": "texts", "to": "rows"}}
+        {"rows": {"key": "number"}, "texts": {"key": "text", "fields": ["text"]}},
+        {"r": {"from": "texts", "to": "rows"}},
     )
     found = document(frame, tmp_path, pretty_print=pretty, null_handling=nulls, **shape)
     assert list(found["rows"]) == [str(n) for n in range(frame.height)]

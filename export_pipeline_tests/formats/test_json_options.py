@@ -39,7 +39,9 @@ def records_in(found: Any) -> list[dict[str, Any]]:
 
 
 def test_pretty_records(tmp_path: Path) -> None:
-    assert written(FRAME, tmp_path, pretty_print=True).path.read_text() == """{
+    assert (
+        written(FRAME, tmp_path, pretty_print=True).path.read_text()
+        == """{
   "records": [
     {
       "n": 1,
@@ -56,6 +58,7 @@ def test_pretty_records(tmp_path: Path) -> None:
   ]
 }
 """
+    )
     assert written(FRAME[["n"]], tmp_path, pretty_print=True, layout="array").path.read_text() == (
         '[\n  {\n    "n": 1\n  },\n  {\n    "n": 2\n  }\n]\n'
     )
@@ -82,7 +85,7 @@ def test_names_of_columns_pretty(names: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("structure", STRUCTURES, ids=["flat", "nested", "normalized"])
 def test_metadata_stand_first_and_the_count_last(structure: Any, pretty: bool, tmp_path: Path) -> None:
     found = document(FRAME, tmp_path, structure=structure, pretty_print=pretty, include_metadata=True)
-    assert list(found)[0] == "metadata" and list(found)[-1] == "row_count"
+    assert next(iter(found)) == "metadata" and list(found)[-1] == "row_count"
     assert found["row_count"] == 2
     assert found["metadata"] == {
         "name": "failed",
@@ -162,7 +165,11 @@ def test_records_of_nothing_but_nulls(tmp_path: Path) -> None:
     for layout in ("records", "lines", "array"):
         form = json_form({"layout": layout, "null_handling": "exclude"})
         proven(form, frame, tmp_path)
-        assert records_in(document(frame, tmp_path, layout=layout, null_handling="exclude")) == [{"b": "x"}, {"a": 1}, {}]
+        assert records_in(document(frame, tmp_path, layout=layout, null_handling="exclude")) == [
+            {"b": "x"},
+            {"a": 1},
+            {},
+        ]
 
 
 def test_empty_texts_are_a_named_loss(tmp_path: Path) -> None:
@@ -235,7 +242,8 @@ def test_unix_times_are_rounded_down(structure: Any, unit: str, per: int, tmp_pa
         "ns": (1_500 * per) // 1000, "ms": (1_500 * per) // 1000, "s": {"inner": moment},
     }  # fmt: skip
     assert second == {
-        "d": -86_400 * per, "us": -1, "t": None, "l": [], "z": -1 - 3600 * per, "ns": -1, "ms": None, "s": {"inner": -1},
+        "d": -86_400 * per, "us": -1, "t": None, "l": [], "z": -1 - 3600 * per,
+        "ns": -1, "ms": None, "s": {"inner": -1},
     }  # fmt: skip
 
 
@@ -258,7 +266,8 @@ def test_duckdb_reads_the_same(options: dict[str, Any], tmp_path: Path) -> None:
     layout = {"layout": "array"} | options
     path = written(MOMENTS.select("n", "k", "d", "us"), tmp_path, **layout).path
     types = "{n: 'BIGINT', k: 'VARCHAR', d: 'DATE', us: 'TIMESTAMP'}"
-    found = duckdb.sql(f"select * from read_json('{path}', columns = {types})").fetchall()
+    with duckdb.connect() as database:
+        found = database.execute(f"select * from read_json('{path}', columns = {types})").fetchall()
     assert found == MOMENTS.select("n", "k", "d", "us").rows()
 
 
@@ -267,9 +276,7 @@ def test_duckdb_reads_the_same(options: dict[str, Any], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("structure", STRUCTURES, ids=["flat", "nested", "normalized"])
 @pytest.mark.parametrize("after", [1, 60_000])
-def test_a_stop_leaves_nothing(
-    structure: Any, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_leaves_nothing(structure: Any, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spilling(monkeypatch, 100_000)
     stop = threading.Event()
 
