@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from export_pipeline.engines.external import ExternalSort
 from export_pipeline.errors import StorageError
 
 BUDGET = 2_000
+FILES = Path("/proc/self/fd")
 
 
 def made(frame: pl.DataFrame, by: list[str], folder: Path, *, budget: int = BUDGET, step: int = 17) -> pl.DataFrame:
@@ -95,13 +95,13 @@ def test_a_squeeze_drops_rows_of_each_run(tmp_path: Path) -> None:
 
 
 def test_the_file_has_no_name_and_is_gone_after_a_failure(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(FILES.iterdir()))
     with pytest.raises(RuntimeError), ExternalSort(["k"], tmp_path, budget=1) as sort:
         sort.add(rows(["b", "a"], pl.String()))
-        assert len(os.listdir("/proc/self/fd")) > before
+        assert len(list(FILES.iterdir())) > before
         assert not list(tmp_path.iterdir())
         raise RuntimeError
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(FILES.iterdir())) == before
 
 
 def test_a_disk_that_refuses_is_named(tmp_path: Path) -> None:

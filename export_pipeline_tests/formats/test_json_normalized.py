@@ -104,7 +104,7 @@ def test_no_relationships_and_no_fields(pretty: bool, tmp_path: Path) -> None:
 
 def test_one_key_with_different_fields_is_refused_by_name(tmp_path: Path) -> None:
     frame = ROWS.with_columns(host=pl.Series(["h2", "h1", "h3"]))
-    with pytest.raises(FormatError, match="entity 'agents': the key 'b' has different fields.*host: 'h2' and 'h3'"):
+    with pytest.raises(FormatError, match=r"entity 'agents': the key 'b' has different fields.*host: 'h2' and 'h3'"):
         written(frame, tmp_path, **AGENTS)
     assert not list(tmp_path.iterdir())
 
