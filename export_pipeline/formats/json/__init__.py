@@ -107,7 +107,8 @@ class Json(TextFormat):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Stream the records of a flat structure, without the document around them."""
-        written = self._columns.spelled(rows)
+        changed = self._columns.spelled(rows.collect_schema())
+        written = rows.with_columns(changed) if changed else rows
         style = self._style(written.collect_schema())
         stage = cast("Stage", sink)
         if self.layout == "lines":
@@ -159,13 +160,14 @@ class Json(TextFormat):
         columns, hidden = self._columns.hidden(schema, structure, unused([*schema, *meter.schema]))
         wide = rows.select(*self._columns.rendered(schema, structure), *columns).with_row_index(hidden.position)
         fields = structure.fields(schema)
+        changed = self._columns.spelled({name: meter.schema[name] for name in fields})
         return write_groups(
             wide,
             hidden,
             meter,
             stage,
             part,
-            spelled=lambda frame: self._columns.spelled(frame.select(fields).lazy()).collect(),
+            spelled=lambda frame: frame.select(fields).with_columns(changed),
             style=self._style(meter.schema),
             missing=structure.missing,
             folder=folder,
@@ -185,7 +187,7 @@ class Json(TextFormat):
             stage,
             parts,
             self._columns.filed(schema, meter.schema, structure),
-            spelled=lambda frame: self._columns.spelled(frame.lazy()).collect(),
+            spelled=lambda frame: frame.with_columns(self._columns.spelled(frame.schema)),
             style=self._style(meter.schema),
             duplicates=structure.duplicates,
             folder=folder,

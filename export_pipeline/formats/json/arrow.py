@@ -28,6 +28,8 @@ _DUCKDB: dict[pl.DataType, str] = {
     pl.UInt64(): "UBIGINT",
 }
 _BATCH = 65_536
+_ROWS = 20_000
+"""Rows of a frame, about."""
 
 
 class LongLineError(Exception):
@@ -65,8 +67,22 @@ def lines(opened: Callable[[], IO[bytes]], schema: pl.Schema, skip: int = 0) -> 
     with opened() as file:
         empty = not file.read(1)
     if not empty:
-        for batch in growing(lambda block: _batches(opened, schema, block), skip):
-            yield frame_of(batch, schema)
+        for table in _together(growing(lambda block: _batches(opened, schema, block), skip)):
+            yield frame_of(table, schema)
+
+
+def _together(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield tables of some batches each: a block of JSON has a few thousand rows, and each frame costs its time."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= _ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _batches(opened: Callable[[], IO[bytes]], schema: pl.Schema, block: int) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from export_pipeline.formats.json.spelling import INDENT, Part
 from export_pipeline.formats.json.structures import METADATA
 
 _SOME = 1 << 16
-STRING = rb'"(?:[^"\\]|\\.)*"'
+STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 
 class Document:
@@ -177,19 +177,21 @@ class Members(Lines):
 
     def __init__(self, file: Filtered, part: Part, colon: str, name: str) -> None:
         super().__init__(file, part)
-        member, key = rb"^(" + STRING + rb")" + re.escape(colon.encode()), json.dumps(name).encode()
-        self._some = re.compile(member + rb"\{(\".*\})$", re.MULTILINE)
-        self._none = re.compile(member + rb"\{\}$", re.MULTILINE)
-        self._key = b"{" + key + rb":\1"
+        # Each begins with a line end, which is found fast; what is behind the brace, the parser looks at.
+        member, key = rb"\n(" + STRING + rb")" + re.escape(colon.encode()), json.dumps(name).encode()
+        self._some = re.compile(member + rb"\{(?=\")")
+        self._none = re.compile(member + rb"\{\}(?=\n|$)")
+        self._key = rb"\n{" + key + rb":\1"
 
     def filter(self, data: bytes, *, last: bool) -> bytes:
         """Put the key of each line into its record."""
         if not data:
             return data
-        made, some = self._some.subn(self._key + rb",\2", super().filter(data, last=last))
-        lines = made.count(b"\n") + (not made.endswith(b"\n"))
+        given = b"\n" + super().filter(data, last=last).removesuffix(b"\n")
+        made, some = self._some.subn(self._key + b",", given)
+        lines = given.count(b"\n")
         if some < lines:
             made, none = self._none.subn(self._key + b"}", made)
             if some + none < lines:
                 raise ValueError(f"{lines - some - none} of {lines} lines are no members of an entity")
-        return made
+        return made[1:] + b"\n"

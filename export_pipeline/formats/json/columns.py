@@ -195,14 +195,13 @@ class Columns:
             types |= zip(end_columns(name), (keyed[relationship.from_], keyed[relationship.to]), strict=True)
         return pl.Schema(types)
 
-    def spelled(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Return rendered rows with values that Polars would spell differently as it should."""
-        changed = [
+    def spelled(self, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """Return the columns of rendered rows whose values Polars would spell differently."""
+        return [
             value.alias(name)
-            for name, dtype in rows.collect_schema().items()
+            for name, dtype in schema.items()
             if (value := self._spelled(pl.col(name), dtype)) is not None
         ]
-        return rows.with_columns(changed) if changed else rows
 
     def _spelled(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         if isinstance(dtype, pl.Datetime):
