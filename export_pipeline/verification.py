@@ -6,7 +6,8 @@ swapped or changed cell changes it. Two columns have equal checksums where they 
 0.0, null is not "", every NaN is the same NaN, a category is its text.
 
 The checksums are of the rows as the format holds them (`Format.render`): of the values for what a format keeps, of the
-text for what it writes as text.
+text for what it writes as text. A format that arranges rows anew meters them twice: on the way in, in the order of the
+source, and in the order of the file, which the reader finds.
 """
 
 from __future__ import annotations

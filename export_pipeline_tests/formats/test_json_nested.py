@@ -193,8 +193,11 @@ def test_losses_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pretty", [False, True])
-@pytest.mark.parametrize("nulls", ["include", "exclude", "empty"])
-def test_every_nasty_value(pretty: bool, nulls: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("nulls", "budget"), [("include", 1), ("exclude", 30_000), ("empty", 10**8)])
+def test_every_nasty_value(
+    pretty: bool, nulls: str, budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spilling(monkeypatch, budget)
     frame = nasty.table().with_columns(k=pl.col("text"), number=pl.int_range(pl.len()) % 3)
     shape = nested({"key": "number", "name": "ns"}, {"key": "k", "name": "ks"}, missing="(none)")
     found = document(frame, tmp_path, pretty_print=pretty, null_handling=nulls, **shape)["ns"]
@@ -202,6 +205,17 @@ def test_every_nasty_value(pretty: bool, nulls: str, tmp_path: Path) -> None:
     assert sorted(texts) == sorted("(none)" if text is None else text for text in nasty.TEXTS)
     records = [record for group in found.values() for one in group["ks"].values() for record in one["records"]]
     assert sorted(record.get("text") or "" for record in records) == sorted(text or "" for text in nasty.TEXTS)
+
+
+def test_columns_may_be_called_as_they_like(tmp_path: Path) -> None:
+    names = [*nasty.NAMES, "#key0", "#order", "agents.#key0", "text", "lead", "key", "from"]
+    frame = pl.DataFrame({name: [f"{name}-1", f"{name}-2"] for name in names})
+    for keep in (False, True):
+        by = [{"key": "#key0", "name": "agents", "keep": keep}, {"key": "", "name": "blanks", "keep": keep}]
+        found = document(frame, tmp_path, **nested(*by))["agents"]
+        assert list(found) == ["#key0-1", "#key0-2"]
+        (record,) = found["#key0-1"]["blanks"]["-1"]["records"]
+        assert record == {name: f"{name}-1" for name in names if keep or name not in ("", "#key0")}
 
 
 def grouped(rows: list[tuple[Any, Any, int]]) -> dict[str, Any]:

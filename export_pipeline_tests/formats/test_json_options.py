@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -335,3 +338,53 @@ def test_patterns_that_are_none_are_refused(pattern: str, said: str) -> None:
         json_form({"date_format": {"custom": pattern}})
     with pytest.raises(ValidationError, match="pattern"):
         json_form({"dateFormat": "custom"})
+
+
+def test_texts_in_arrays_that_are_text_mix_up_with_nothing(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": [1, None], "l": [[{"a": ""}], [{"a": None}]]})
+    with pytest.raises(FormatError, match="column 'l' has a field 'a'"):
+        written(frame, tmp_path, null_handling="empty")
+    found = records_in(document(frame, tmp_path, null_handling="empty", array_handling="stringify"))
+    assert found == [{"a": 1, "l": '[{"a":""}]'}, {"a": "", "l": '[{"a":null}]'}]
+
+
+_PEAK = """
+import json, sys
+from pathlib import Path
+import polars as pl
+from export_pipeline.formats import Json
+from export_pipeline.verification import verify
+form = Json.model_validate({"structure": json.loads(sys.argv[1])})
+artifact = form.write(pl.scan_parquet(sys.argv[2]), Path(sys.argv[3]))
+verify(artifact, form)
+print(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", [NESTED, NORMALIZED], ids=["nested", "normalized"])
+def test_memory_is_bounded_whatever_is_sorted(structure: Any, tmp_path: Path) -> None:
+    rows = pl.DataFrame({"n": range(2_000_000)}).lazy()
+    rows = rows.with_columns(
+        k=pl.format("agent-{}", pl.col("n").hash() % 200),
+        n=pl.col("n").reverse(),
+        f=pl.col("n").hash().cast(pl.Float64) / 7.0,
+        text=pl.format("completed step {} of many", pl.col("n") * 31 % 99_991),
+        host=pl.format("host-{}.example.org", pl.col("n") % 50),
+        more=pl.format("one more text, number {}", "n"),
+    )
+    rows.sink_parquet(tmp_path / "source.parquet", row_group_size=30_000, compression="lz4")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _PEAK,
+            json.dumps(structure),
+            str(tmp_path / "source.parquet"),
+            str(tmp_path / "x.json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) <= 500  # the rows alone are 300 MB, and sorting in memory needs them twice

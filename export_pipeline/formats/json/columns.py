@@ -39,7 +39,8 @@ class Columns:
         refuse_objects(schema, "JSON")
         mixed = {name for name, dtype in schema.items() if self._mixes(dtype)}
         for name, dtype in schema.items():
-            if both := mixed & set(names_inside(dtype)):
+            expanded = self._stringified(pl.col(name), dtype)[1] if self.arrays == "stringify" else dtype
+            if both := mixed & set(names_inside(expanded)):
                 option = "null_handling: include" if self.nulls == "empty" else "non_finite: null"
                 raise FormatError(
                     f"column {name!r} has a field {min(both)!r}, which is also a column of other values: texts mix up",
