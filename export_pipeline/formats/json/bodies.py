@@ -152,28 +152,47 @@ class Compacted(Whole):
         return data.replace(self._field, b"").replace(self._close, b"}")
 
 
+def parted(data: bytes, between: bytes, ends: tuple[bytes, bytes]) -> bytes:
+    """Return whole records as lines; `ends` are what each begins and ends with.
+
+    Arrow's parser does not mind where a record's line ends: that each comma stands between two records is seen here.
+    """
+    first, last = ends
+    made = data.replace(last + between + first, last + b"\n" + first)
+    if made.count(b"\n") * (len(between) - 1) != len(data) - len(made):
+        raise ValueError("there is no comma between two records, or a line end where none must be")
+    if data and not (data.startswith(first) and data.endswith(last)):
+        raise ValueError(f"records do not begin with {first!r} and end with {last!r}")
+    return made
+
+
 class Lines(Whole):
     """Records with commas between them as lines."""
+
+    ends = (b"{", b"}")
 
     def __init__(self, file: Filtered, part: Part) -> None:
         super().__init__(file)
         self._between = part.between.encode()
+        self._next = self.ends[1] + self._between + self.ends[0]
+        self._first = True
 
     def cut(self, data: bytes) -> int:
-        """Cut behind the last record that another one follows."""
-        at = data.rfind(self._between)
-        return at + len(self._between) if at >= 0 else 0
+        """Cut before the last comma between two records."""
+        return data.rfind(self._next) + 1
 
     def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
         """Take the commas away."""
-        made = data.replace(self._between, b"\n")
-        if made.count(b"\n") * (len(self._between) - 1) != len(data) - len(made):
-            raise ValueError("there is no comma between two records")
-        return made
+        if not self._first and data.startswith(self._between):
+            data = data[len(self._between) :]
+        self._first = False
+        return parted(data, self._between, self.ends) + b"\n" if data else data
 
 
 class Members(Lines):
     """The members of an entity as lines that have the key as their first field, called `name`."""
+
+    ends = (b'"', b"}")
 
     def __init__(self, file: Filtered, part: Part, colon: str, name: str) -> None:
         super().__init__(file, part)
@@ -185,9 +204,10 @@ class Members(Lines):
 
     def filter(self, data: bytes, *, last: bool) -> bytes:
         """Put the key of each line into its record."""
-        if not data:
-            return data
-        given = b"\n" + super().filter(data, last=last).removesuffix(b"\n")
+        given = super().filter(data, last=last)
+        if not given:
+            return given
+        given = b"\n" + given[:-1]
         made, some = self._some.subn(self._key + b",", given)
         lines = given.count(b"\n")
         if some < lines:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from export_pipeline.formats.json.arrow import Filtered
-from export_pipeline.formats.json.bodies import STRING, Whole
+from export_pipeline.formats.json.bodies import STRING, Whole, parted
 from export_pipeline.formats.json.spelling import Part
 
 
@@ -29,6 +29,7 @@ class Groups(Whole):
         self._keys: tuple[str, ...] = ()
         self._count = 0
         self._part, self._ranks, self._wrapped = part, ranks, wrapped
+        self._ends = (b'"', b'"') if wrapped[0] else (b"{", b"}")
         self._between, self._opened = part.between.encode(), part.opens[-1].encode()
         self._closed = part.closes[-1].encode()
         self._new = re.compile(self._pattern(part), re.DOTALL)
@@ -93,11 +94,8 @@ class Groups(Whole):
             body = body[len(self._between) :]
         elif not self._keys:
             raise ValueError("there is a record before the first group")
-        plain = body.replace(self._between, b"\n")
-        more = plain.count(b"\n")
-        if more * (len(self._between) - 1) != len(body) - len(plain):
-            raise ValueError("there is no comma between two records")
-        self._count += more + 1
+        plain = parted(body, self._between, self._ends)
+        self._count += plain.count(b"\n") + 1
         left, right = self._wrapped
         if left:
             plain = left + plain.replace(b"\n", right + b"\n" + left) + right
