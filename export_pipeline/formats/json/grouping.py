@@ -78,29 +78,34 @@ def in_order(rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, mis
         for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
             sort.add(batch)
         last: pl.DataFrame | None = None
+        seen = [*hidden.keys, *hidden.nulls, hidden.position]
         for run in sort.sorted():
-            for frame in run.iter_slices(ROWS):
-                again.put(frame.select(*meter.schema), frame[hidden.position])
-                _check(frame if last is None else pl.concat([last, frame]), hidden, missing)
-                last = frame.tail(1)
-                yield frame
+            if not run.height:
+                continue
+            again.put(run.select(*meter.schema), run[hidden.position])
+            given = run.select(seen)
+            _check(given if last is None else pl.concat([last, given]), hidden, missing)
+            last = given.tail(1)
+            yield from run.iter_slices(ROWS)
     if again.rows != meter.rows or again.checksums != meter.checksums:
         raise VerificationError("the sorted rows are not the rows that were read")
 
 
 def _check(frame: pl.DataFrame, hidden: Hidden, missing: str) -> None:
     """Look at neighbours: equal keys must be so for one reason, and rows of a key in the order of the source."""
-    same = pl.lit(value=True)
+    same, mixed = pl.lit(value=True), pl.lit(value=False)
     for key, null in zip(hidden.keys, hidden.nulls, strict=True):
         same = same & (pl.col(key) == pl.col(key).shift(1))
-        mixed = frame.select((same & (pl.col(null) != pl.col(null).shift(1))).any()).item()
-        if mixed:
-            raise FormatError(
-                f"rows without a key and rows with the key {missing!r} would become one group",
-                cure="Give rows without a key another text with `missing`, or filter them out.",
-            )
+        mixed = mixed | (same & (pl.col(null) != pl.col(null).shift(1)))
     place = pl.col(hidden.position)
-    if frame.select((same & (place <= place.shift(1))).any()).item():
+    wrong = same & (place <= place.shift(1))
+    is_mixed, is_wrong = frame.select(mixed.any().alias("mixed"), wrong.any().alias("wrong")).row(0)
+    if is_mixed:
+        raise FormatError(
+            f"rows without a key and rows with the key {missing!r} would become one group",
+            cure="Give rows without a key another text with `missing`, or filter them out.",
+        )
+    if is_wrong:
         raise VerificationError("rows of one key are not in the order of the source")
 
 
