@@ -197,10 +197,10 @@ class Members(Lines):
     def __init__(self, file: Filtered, part: Part, colon: str, name: str) -> None:
         super().__init__(file, part)
         # Each begins with a line end, which is found fast; what is behind the brace, the parser looks at.
-        member, key = rb"\n(" + STRING + rb")" + re.escape(colon.encode()), json.dumps(name).encode()
+        member = rb"\n(" + STRING + rb")" + re.escape(colon.encode())
         self._some = re.compile(member + rb"\{(?=\")")
         self._none = re.compile(member + rb"\{\}(?=\n|$)")
-        self._key = rb"\n{" + key + rb":\1"
+        self._lead = b"\n{" + json.dumps(name).encode() + b":"
 
     def filter(self, data: bytes, *, last: bool) -> bytes:
         """Put the key of each line into its record."""
@@ -208,10 +208,24 @@ class Members(Lines):
         if not given:
             return given
         given = b"\n" + given[:-1]
-        made, some = self._some.subn(self._key + b",", given)
+        made, some = self._keyed(self._some, given, b",")
         lines = given.count(b"\n")
         if some < lines:
-            made, none = self._none.subn(self._key + b"}", made)
+            made, none = self._keyed(self._none, made, b"}")
             if some + none < lines:
                 raise ValueError(f"{lines - some - none} of {lines} lines are no members of an entity")
         return made[1:] + b"\n"
+
+    def _keyed(self, pattern: re.Pattern[bytes], data: bytes, after: bytes) -> tuple[bytes, int]:
+        """Return the bytes with each key found as the first field, and their number.
+
+        A join of slices, not a substitution: that runs Python for each line.
+        """
+        found = pattern.split(data)
+        count = len(found) // 2
+        if not count:
+            return data, 0
+        out = [b""] * (1 + 4 * count)
+        out[0], out[1::4], out[2::4] = found[0], [self._lead] * count, found[1::2]
+        out[3::4], out[4::4] = [after] * count, found[2::2]
+        return b"".join(out), count
