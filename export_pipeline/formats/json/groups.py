@@ -70,16 +70,18 @@ class Groups(Whole):
         out = []
         found = self._new.split(data)
         width = 1 + self._new.groups
+        # The keys are parsed at once: there may be one for each record.
+        keys = [key for n, key in enumerate(found) if n % width and key is not None]
+        texts = iter(json.loads(b"[" + b",".join(keys) + b"]"))
         for at in range(0, len(found), width):
             if at:
-                self._enter(found[at - width + 1 : at])
+                self._enter([next(texts) for key in found[at - width + 1 : at] if key is not None])
             if body := found[at]:
                 out.append(self._list(body))
         return b"".join(out)
 
-    def _enter(self, found: Sequence[bytes | None]) -> None:
+    def _enter(self, given: Sequence[str]) -> None:
         """Begin a group; its key must come after that of the one before, which also means that it is a new one."""
-        given = [json.loads(key) for key in found if key is not None]
         level = len(self._part.opens) - len(given)
         if self._keys:
             rank, before = self._ranks[level], self._keys[level]
