@@ -211,7 +211,10 @@ def verify_files(context: Context, plan: Plan, write: Written) -> Written:
         artifact = write.artifacts[file.label]
         verified = run_native(
             lambda file=file, artifact=artifact: verify(  # type: ignore[misc]
-                artifact, file.format, progress=context.counting("verify", artifact.rows), stop=context.stop
+                artifact,
+                file.format,
+                progress=context.counting("verify", artifact.entries or artifact.rows),
+                stop=context.stop,
             ),
             stop=context.stop,
         )

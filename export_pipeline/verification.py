@@ -6,7 +6,8 @@ swapped or changed cell changes it. Two columns have equal checksums where they 
 0.0, null is not "", every NaN is the same NaN, a category is its text.
 
 The checksums are of the rows as the format holds them (`Format.render`): of the values for what a format keeps, of the
-text for what it writes as text.
+text for what it writes as text. A format that arranges rows anew meters them twice: on the way in, in the order of the
+source, and in the order of the file, which the reader finds.
 """
 
 from __future__ import annotations
@@ -53,6 +54,9 @@ class Artifact(Options):
     """Its media type, for mail and HTTP."""
     rows: int
     """Rows in the file; a header does not count."""
+    entries: int | None = None
+    """Rows of the columns below where those are not the rows that were written but what the format makes of them: the
+    entities and relationships of a normalized document."""
     columns: dict[str, str]
     """Name -> type of each column, as the format holds it."""
     bytes: int
@@ -145,12 +149,23 @@ class Meter:
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
         numbered = rows.with_row_index(self._position)
-        return numbered.map_batches(self._batch, schema=self._schema, streamable=True, validate_output_schema=False)
+        # Columns that are not metered may pass, too.
+        schema = rows.collect_schema()
+        return numbered.map_batches(self._batch, schema=schema, streamable=True, validate_output_schema=False)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add the next rows, in order."""
         start = self.rows
         self._count(frame.with_row_index(self._position, offset=start), start)
+
+    def put(self, frame: pl.DataFrame, positions: pl.Series) -> None:
+        """Add rows whose positions are given, in any order and from any thread."""
+        self._count(frame.with_columns(positions.alias(self._position)), 0)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns that are metered."""
+        return self._schema
 
     @property
     def checksums(self) -> dict[str, str]:
@@ -248,8 +263,8 @@ def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unrea
     if unreadable is not None:
         reason = str(unreadable).splitlines()[0] if str(unreadable) else type(unreadable).__name__
         found.append(f"it cannot be read after row {meter.rows:,} ({reason})")
-    elif meter.rows != artifact.rows:
-        found.append(f"{artifact.rows:,} rows were written, {meter.rows:,} were read")
+    elif meter.rows != (expected := artifact.rows if artifact.entries is None else artifact.entries):
+        found.append(f"{expected:,} rows were written, {meter.rows:,} were read")
     else:
         now = meter.checksums
         wrong = [name for name, checksum in artifact.checksums.items() if now.get(name) != checksum]

@@ -116,11 +116,10 @@ class Format(Options):
             raise FormatError("there is no column to write", cure="Keep at least one column.")
         self.check(source)
         rendered = self.render(rows)
-        schema = rendered.collect_schema()
-        meter = Meter(schema, inspect=self.inspect, progress=progress, stop=stop)
+        meter = Meter(rendered.collect_schema(), inspect=self.inspect, progress=progress, stop=stop)
         with Sink(path, stop=stop) as sink:
             try:
-                self._stream(meter.tap(rendered), sink, about or About())
+                filed = self._fill(rows, rendered, meter, sink, about or About())
             except Exception as error:
                 if isinstance(error, ExportError) or meter.failure is None:
                     raise
@@ -131,13 +130,22 @@ class Format(Options):
             format=self.tag,
             media_type=self.content_type,
             rows=meter.rows,
-            columns=texts_of(schema),
+            entries=filed.rows if filed.rows != meter.rows else None,
+            columns=texts_of(filed.schema),
             bytes=sink.bytes,
             sha256=sink.sha256,
-            checksums=meter.checksums,
+            checksums=filed.checksums,
             losses=tuple(self.losses(source)),
             seconds=round(time.perf_counter() - began, 3),
         )
+
+    def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:  # noqa: ARG002
+        """Write the rows and return the meter of what the file holds, in the file's order.
+
+        That is `meter`, which the rendered rows pass in the order of the source, unless a format arranges them anew.
+        """
+        self._stream(meter.tap(rendered), sink, about)
+        return meter
 
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode into the sink, through the codec where the format has one."""

@@ -7,13 +7,16 @@ keeps its checksum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import polars as pl
 
 from export_pipeline.errors import FormatError
 from export_pipeline.schemas import fields_of, inner_of, leaves_of
 from export_pipeline.verification import Loss
+
+Dated = Callable[[pl.Expr, pl.DataType], pl.Expr]
+"""How a date or datetime is written."""
 
 WIDE = pl.Decimal(38, 0)
 """Integers of 128 bits are held as decimals: no reader knows the type."""
@@ -63,17 +66,24 @@ def zoned(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
     return pl.when(whole_minutes).then(text).otherwise(utc.dt.to_string("iso:strict"))
 
 
-def nested(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Return a nested column with leaves that JSON has: temporal, decimal and binary values as text, no NaN."""
+def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> pl.Expr:
+    """Return a nested column with leaves that JSON has: temporal, decimal and binary values as text, no NaN.
+
+    `dated` writes dates and datetimes; ISO 8601 without it.
+    """
     if isinstance(dtype, pl.Map):
         listed = pl.List(inner_of(dtype))
-        return nested(column.cast(listed), listed)
+        return nested(column.cast(listed), listed, dated)
     if isinstance(dtype, (pl.List, pl.Array)):
         lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
-        return lists.list.eval(nested(pl.element(), inner_of(dtype)))
+        return lists.list.eval(nested(pl.element(), inner_of(dtype), dated))
     if isinstance(dtype, pl.Struct):
-        fields = [nested(column.struct.field(name), inner).alias(name) for name, inner in fields_of(dtype).items()]
+        fields = [
+            nested(column.struct.field(name), inner, dated).alias(name) for name, inner in fields_of(dtype).items()
+        ]
         return pl.when(column.is_not_null()).then(pl.struct(fields)) if fields else column
+    if dated is not None and isinstance(dtype, (pl.Date, pl.Datetime)):
+        return dated(column, dtype)
     if isinstance(dtype, pl.Datetime):
         return zoned(column, dtype) if dtype.time_zone else column.dt.to_string("iso:strict")
     if isinstance(dtype, (pl.Date, pl.Time)):
@@ -85,9 +95,9 @@ def nested(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return held(column, dtype)
 
 
-def json_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def json_text(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> pl.Expr:
     """Return a nested column as JSON text; null stays null."""
-    value = nested(column, dtype).alias("")
+    value = nested(column, dtype, dated).alias("")
     text = pl.struct(value).struct.json_encode()  # {"":VALUE}
     return pl.when(column.is_not_null()).then(text.str.slice(4).str.head(-1))
 

@@ -146,6 +146,13 @@ def _xlsxwriter(source: Path, out: Path) -> float:
     return _timed(work)
 
 
+NESTED = {"nested": {"by": [{"key": "agent_id", "name": "agents"}], "records": "commands"}}
+NORMALIZED = {
+    "normalized": {
+        "entities": {"agents": {"key": "agent_id", "fields": []}, "commands": {"key": "id"}},
+        "relationships": {"agent_commands": {"from": "agents", "to": "commands"}},
+    }
+}
 CASES: tuple[Case, ...] = (
     Case("write csv", "export_pipeline", _write("csv"), ours=True),
     Case("write csv", "polars sink", _polars("sink_csv")),
@@ -156,6 +163,10 @@ CASES: tuple[Case, ...] = (
     Case("write ndjson", "duckdb copy", _duckdb("format json")),
     Case("write ndjson", "chdb (unordered)", _chdb("JSONEachRow"), unordered=True),
     Case("write json", "export_pipeline", _write("json"), ours=True),
+    Case("write json", "export_pipeline, pretty", _write("json", pretty_print=True), ours=True),
+    Case("write json", "export_pipeline, metadata", _write("json", include_metadata=True), ours=True),
+    Case("write json", "export_pipeline, nested", _write("json", structure=NESTED), ours=True),
+    Case("write json", "export_pipeline, normalized", _write("json", structure=NORMALIZED), ours=True),
     Case("write json", "duckdb copy array", _duckdb("format json, array true")),
     Case("write json", "chdb (unordered)", _chdb("JSON"), unordered=True),
     Case("write parquet", "export_pipeline", _write("parquet"), ours=True),

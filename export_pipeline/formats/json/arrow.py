@@ -28,6 +28,8 @@ _DUCKDB: dict[pl.DataType, str] = {
     pl.UInt64(): "UBIGINT",
 }
 _BATCH = 65_536
+_ROWS = 20_000
+"""Rows of a frame, about."""
 
 
 class LongLineError(Exception):
@@ -65,8 +67,22 @@ def lines(opened: Callable[[], IO[bytes]], schema: pl.Schema, skip: int = 0) -> 
     with opened() as file:
         empty = not file.read(1)
     if not empty:
-        for batch in growing(lambda block: _batches(opened, schema, block), skip):
-            yield frame_of(batch, schema)
+        for table in _together(growing(lambda block: _batches(opened, schema, block), skip)):
+            yield frame_of(table, schema)
+
+
+def _together(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield tables of some batches each: a block of JSON has a few thousand rows, and each frame costs its time."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= _ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _batches(opened: Callable[[], IO[bytes]], schema: pl.Schema, block: int) -> Iterator[Any]:
@@ -94,10 +110,10 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class _Filtered:
+class Filtered:
     """A file that is read through a filter, as Arrow wants it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | Filtered) -> None:
         self._file = file
         self._held, self._ended = b"", False
         self.closed = False
@@ -112,13 +128,17 @@ class _Filtered:
         """Say that this is read from."""
         return True
 
+    def read(self, size: int) -> bytes:
+        """Return some more bytes, about `size`; none at the end."""
+        return self._file.read(size)
+
     def close(self) -> None:
         """Close the file below."""
         self._file.close()
         self.closed = True
 
 
-class Replaced(_Filtered):
+class Replaced(Filtered):
     """Lines with some texts replaced; no text may hold a line end."""
 
     def __init__(self, file: IO[bytes], texts: Mapping[bytes, bytes]) -> None:
@@ -139,38 +159,4 @@ class Replaced(_Filtered):
                 whole = whole.replace(text, other)
             if whole:
                 return whole
-        return b""
-
-
-class Unframed(_Filtered):
-    """The records of a document as lines; ValueError where its frame or the commas are not as they must be."""
-
-    def __init__(self, file: IO[bytes], head: bytes, foot: bytes) -> None:
-        super().__init__(file)
-        self._foot = foot
-        if file.read(len(head)) != head:
-            raise ValueError(f"the document does not begin with {head!r}")
-
-    def read(self, size: int) -> bytes:
-        """Return some more lines, about `size` bytes; what may be the foot of the document is held back."""
-        while not self._ended:
-            data = self._file.read(size)
-            if not data:
-                self._ended = True
-                if self._held != self._foot:
-                    raise ValueError(f"the document does not end with {self._foot!r}")
-                break
-            if len(data) <= len(self._foot):
-                data = self._held + data
-                self._held = b""
-            cut = max(0, len(data) - len(self._foot))
-            if cut and data[cut - 1 : cut] == b",":  # its line end comes next
-                cut -= 1
-            body = b"".join((self._held, memoryview(data)[:cut]))  # the only copy
-            self._held = data[cut:]
-            plain = body.replace(b",\n", b"\n")
-            if plain.count(b"\n") != len(body) - len(plain):
-                raise ValueError("there is no comma between two records")
-            if plain:
-                return plain
         return b""

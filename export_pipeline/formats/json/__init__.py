@@ -1,0 +1,240 @@
+"""JSON: strict at every setting, streamed. Flat lists of records, groups in groups, or entities by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, ClassVar, Literal, Self, cast
+
+import polars as pl
+from pydantic import model_validator
+
+from export_pipeline.compression import Stage
+from export_pipeline.formats.base import About, TextFormat
+from export_pipeline.formats.json.columns import Columns
+from export_pipeline.formats.json.grouping import unused
+from export_pipeline.formats.json.reading import Reader
+from export_pipeline.formats.json.records import Style
+from export_pipeline.formats.json.spelling import Part, Spelling
+from export_pipeline.formats.json.stamps import AnyStamp, Iso
+from export_pipeline.formats.json.structures import AnyStructure, Flat, Nested, Normalized
+from export_pipeline.formats.json.writing import Between, write_entities, write_groups, write_texts
+from export_pipeline.formats.sink import Sink
+from export_pipeline.formats.texts import refuse_non_finite, refuse_years
+from export_pipeline.schemas import texts_of
+from export_pipeline.verification import Loss, Meter
+
+
+class Json(TextFormat):
+    """JSON: keeps texts, numbers, lists and structs; dates and decimals are text."""
+
+    tag: ClassVar[str] = "json"
+    extension: ClassVar[str] = ".json"
+    media_type: ClassVar[str] = "application/json"
+
+    structure: AnyStructure = Flat()
+    """What a document looks like: `flat` (one list of records), `{nested: {by: [{key, name}]}}` (groups in groups) or
+    `{normalized: {entities: {...}}}` (entities by key, and relationships between them)."""
+    layout: Literal["records", "array", "lines"] = "records"
+    """Of a flat structure: a document `{"records": [...]}`, a bare array, or a record per line (NDJSON, `.ndjson`)."""
+    pretty_print: bool = False
+    """Whether each field has a line of its own, indented by two spaces; lists and structs stay on theirs."""
+    include_metadata: bool = False
+    """Whether a document says what it is: a member `metadata` before the records (name, logical time, zone, filter,
+    snapshot, types of the columns), and `row_count` as the last one."""
+    date_format: AnyStamp = Iso()
+    """How dates and times are written, nested ones too: `iso`, `unix` (seconds), `{unix: ms}`, or
+    `{custom: "DD.MM.YYYY"}`, a moment.js pattern."""
+    null_handling: Literal["include", "exclude", "empty"] = "include"
+    """What a field that is null becomes: null, no field at all, or the empty text. Inside of lists and structs null
+    stays null."""
+    array_handling: Literal["expand", "stringify"] = "expand"
+    """Whether lists are JSON arrays, or texts that hold one."""
+    non_finite: Literal["null", "string", "error"] = "null"
+    """What NaN and the infinities become, which JSON cannot write: null, the texts `NaN`, `Infinity`, `-Infinity`, or
+    an error that names the row."""
+    integers: Literal["number", "text"] = "number"
+    """How 64-bit integers are written: JavaScript keeps numbers only up to 2^53, text is safe for every reader."""
+    decimals: Literal["text", "number"] = "text"
+    """How decimals are written: as exact text, or as numbers (columns of up to 15 digits only)."""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        """Refuse what has no place in a layout."""
+        if self.layout != "records" and not isinstance(self.structure, Flat):
+            raise ValueError(
+                f"layout: {self.layout} is one of a flat structure; a {self.structure.tag} one is a document"
+            )
+        if self.layout == "lines" and self.pretty_print:
+            raise ValueError("pretty_print: a record of `layout: lines` is one line; use layout: records or array")
+        if self.layout != "records" and self.include_metadata:
+            raise ValueError(f"include_metadata: `layout: {self.layout}` has no place for it; use layout: records")
+        return self
+
+    @property
+    def suffix(self) -> str:
+        """``.json`` or ``.ndjson``, and that of the compression."""
+        return (".ndjson" if self.layout == "lines" else self.extension) + self.compression.extension
+
+    @property
+    def content_type(self) -> str:
+        """The media type of documents or of lines."""
+        return "application/x-ndjson" if self.layout == "lines" else self.media_type
+
+    def check(self, schema: pl.Schema) -> None:
+        """Refuse unknown keys, decimals that a number would round, texts that mix up, and columns of objects."""
+        self._columns.check(schema)
+        if not isinstance(self.structure, Flat):
+            self.structure.check(schema)
+
+    def losses(self, schema: pl.Schema) -> list[Loss]:
+        """Return what JSON, with these options, cannot hold of these columns."""
+        return list(self._columns.losses(schema, self.structure))
+
+    def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Cast what JSON has no form for to text, and apply the policies.
+
+        A nested structure has the keys of its levels as last columns, a normalized one the columns of its entities.
+        """
+        return rows.select(self._columns.rendered(rows.collect_schema(), self.structure))
+
+    def inspect(self, frame: pl.DataFrame, start: int) -> None:
+        """Refuse years beyond four digits and, if asked to, non-finite numbers."""
+        refuse_years(frame, start)
+        if self.non_finite == "error":
+            refuse_non_finite(frame, start)
+
+    def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
+        """Stream the records of a flat structure, without the document around them."""
+        changed = self._columns.spelled(rows.collect_schema())
+        written = rows.with_columns(changed) if changed else rows
+        style = self._style(written.collect_schema())
+        stage = cast("Stage", sink)
+        if self.layout == "lines":
+            if style.plain:
+                written.sink_ndjson(sink, engine="streaming")
+            else:
+                write_texts(written, stage, style, 0, "\n")
+            return
+        (part,) = self._spelling.parts(self.structure, self.layout)
+        if style.plain:
+            written.sink_ndjson(cast("BinaryIO", Commas(stage)), engine="streaming")
+        else:
+            between = Between(stage, part.between)
+            write_texts(written, between, style, part.depth, part.between)
+            between.finish()
+
+    def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:
+        """Write the document; groups and entities are sorted by their keys first."""
+        with self.compression.compressing(sink) as stage:
+            if self.layout == "lines":
+                self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)
+                return meter
+            schema = rows.collect_schema()
+            first, *others = self._spelling.parts(self.structure, self.layout)
+            if self.include_metadata:
+                told = about.model_dump(exclude_none=True) | {"schema": texts_of(schema)}
+                first = replace(first, before="{" + self._spelling.metadata(told) + first.before[1:])
+            folder = sink.path.parent
+            match self.structure:
+                case Flat():
+                    stage.write(first.before.encode())
+                    self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)
+                    stage.write(first.end.encode())
+                    filed = meter
+                case Nested() as nested:
+                    stage.write(first.before.encode())
+                    filed = self._nested(rows, nested, meter, stage, first, folder)
+                    stage.write(first.end.encode())
+                case Normalized() as normalized:
+                    filed = self._normalized(rows, normalized, meter, stage, [first, *others], folder)
+            count = str(meter.rows) if self.include_metadata else None
+            stage.write(self._spelling.tail(self.structure, self.layout, count).encode())
+        return filed
+
+    def _nested(
+        self, rows: pl.LazyFrame, structure: Nested, meter: Meter, stage: Stage, part: Part, folder: Path
+    ) -> Meter:
+        schema = rows.collect_schema()
+        columns, hidden = self._columns.hidden(schema, structure, unused([*schema, *meter.schema]))
+        wide = rows.select(*self._columns.rendered(schema, structure), *columns).with_row_index(hidden.position)
+        fields = structure.fields(schema)
+        changed = self._columns.spelled({name: meter.schema[name] for name in fields})
+        return write_groups(
+            wide,
+            hidden,
+            meter,
+            stage,
+            part,
+            spelled=lambda frame: frame.select(fields).with_columns(changed),
+            style=self._style(meter.schema),
+            missing=structure.missing,
+            folder=folder,
+        )
+
+    def _normalized(
+        self, rows: pl.LazyFrame, structure: Normalized, meter: Meter, stage: Stage, parts: list[Part], folder: Path
+    ) -> Meter:
+        schema = rows.collect_schema()
+        lead = unused(schema)
+        hidden, sections = self._columns.sections(schema, structure, lead)
+        wide = rows.select(*self._columns.rendered(schema, structure), *hidden)
+        return write_entities(
+            wide,
+            sections,
+            meter,
+            stage,
+            parts,
+            self._columns.filed(schema, meter.schema, structure),
+            spelled=lambda frame: frame.with_columns(self._columns.spelled(frame.schema)),
+            style=self._style(meter.schema),
+            duplicates=structure.duplicates,
+            folder=folder,
+        )
+
+    def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Read with DuckDB where it can, with Arrow else, after taking away the text around the records."""
+        return Reader(
+            path=path,
+            compression=self.compression,
+            structure=self.structure,
+            layout=self.layout,
+            style=self._style(schema),
+            metadata=self.include_metadata,
+        ).frames(schema)
+
+    @property
+    def _spelling(self) -> Spelling:
+        return Spelling(self.pretty_print)
+
+    @property
+    def _columns(self) -> Columns:
+        return Columns(
+            stamp=self.date_format,
+            nulls=self.null_handling,
+            arrays=self.array_handling,
+            non_finite=self.non_finite,
+            integers=self.integers,
+            decimals=self.decimals,
+        )
+
+    def _style(self, schema: Mapping[str, pl.DataType]) -> Style:
+        words = self.non_finite == "string" and any(dtype.is_float() for dtype in schema.values())
+        return Style(self._spelling, self.null_handling, words)
+
+
+class Commas(Stage):
+    """Lines, cut anywhere, as the elements of an array. A line holds no raw line end but its last byte."""
+
+    pending = False
+
+    def put(self, data: bytes) -> None:
+        """Put a comma before each line end that another line follows."""
+        if not data:
+            return
+        if self.pending:
+            self.target.write(b",\n")
+        self.pending = data[-1:] == b"\n"
+        parts = memoryview(data.replace(b"\n", b",\n"))
+        self.target.write(parts[:-2] if self.pending else parts)

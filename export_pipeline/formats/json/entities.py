@@ -1,0 +1,179 @@
+"""Rows taken apart into the entities and relationships of a normalized document, each sorted by its key."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from export_pipeline.engines.external import ExternalSort
+from export_pipeline.errors import FormatError
+from export_pipeline.formats.json.records import ROWS
+from export_pipeline.formats.json.structures import RELATIONSHIPS, Normalized
+from export_pipeline.verification import Meter, canonical
+
+_BATCH = 20_000
+KEY, FROM, TO, ORDER = "key", "from", "to", "order"
+_FIELD = "field."
+_FEW = 8
+"""Rows per key from which on keys count as few."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entity or a relationship: what is kept of each row, and under which names the file's columns go."""
+
+    name: str
+    keys: tuple[str, ...]
+    """Columns (in the sorted rows) that are keys as text: one of an entity, two of a relationship."""
+    columns: Mapping[str, pl.Expr]
+    """Columns of the sorted rows, out of the rendered ones."""
+    order: tuple[str, ...]
+    """Columns of them that they are sorted by."""
+    names: Mapping[str, str]
+    """Column of the sorted rows -> column that the file holds."""
+    fields: tuple[str, ...] = field(default=())
+    """Fields of the entity."""
+    blank: bool = False
+    """Whether an empty text stands for null already."""
+
+
+def field_column(entity: str, name: str) -> str:
+    """Return what a field is called among the columns that the file holds."""
+    return f"{entity}.{name}"
+
+
+def end_columns(relationship: str) -> tuple[str, str]:
+    """Return what the ends of a relationship are called among the columns that the file holds."""
+    return f"{RELATIONSHIPS}.{relationship}.{FROM}", f"{RELATIONSHIPS}.{relationship}.{TO}"
+
+
+def taken_apart(
+    rows: pl.LazyFrame, sections: list[Section], meter: Meter, folder: Path, duplicates: str
+) -> Iterator[tuple[Section, Iterator[pl.DataFrame]]]:
+    """Read the rows once, past the meter, and yield the sorted rows of each section, in frames of some thousand.
+
+    Raises:
+        FormatError: A key has different fields in different rows, or fields have no key.
+    """
+    with contextlib.ExitStack() as stack:
+        sorts = [
+            stack.enter_context(ExternalSort(section.order, folder, squeeze=_Squeeze(section, duplicates)))
+            for section in sections
+        ]
+        for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
+            for section, sort in zip(sections, sorts, strict=True):
+                sort.add(_kept(batch, section))
+        for section, sort in zip(sections, sorts, strict=True):
+            yield section, _distinct(sort, section, duplicates)
+
+
+def _kept(batch: pl.DataFrame, section: Section) -> pl.DataFrame:
+    """Return the rows that have this entity or relationship."""
+    frame = batch.select(made.alias(name) for name, made in section.columns.items())
+    there = pl.all_horizontal(pl.col(key).is_not_null() for key in section.keys)
+    kept = frame.filter(there)
+    if section.fields and kept.height < frame.height:
+        lost = frame.filter(~there).select(_FIELD + name for name in section.fields)
+        if section.blank:
+            lost = lost.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
+        if any(column.null_count() < len(column) for column in lost):
+            raise FormatError(
+                f"entity {section.name!r}: a row without a key has fields, which would be lost",
+                cure="Filter such rows out, or choose a key that is never null.",
+            )
+    if len(section.keys) == 1 and kept[KEY].n_unique() * _FEW < kept.height:
+        # Rows that say the same of few entities need not be sorted.
+        fresh = pl.struct(_held(kept, section)).is_first_distinct()
+        return kept.filter(fresh)
+    return kept
+
+
+def _held(frame: pl.DataFrame, section: Section) -> list[pl.Expr]:
+    """Return key and fields as what is compared: equal exactly where the values are equal."""
+    names = [KEY, *(_FIELD + name for name in section.fields)]
+    return [canonical(pl.col(name), frame.schema[name]).alias(name) for name in names]
+
+
+@dataclass(frozen=True)
+class _Squeeze:
+    """Drops rows that say nothing new from sorted rows: of each key and its fields, the first stays."""
+
+    section: Section
+    duplicates: str
+
+    def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
+        same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(1) for key in self.section.keys)
+        if not frame.select(same.any()).item():
+            return frame
+        if self.duplicates == "refuse":
+            for name in self.section.fields:
+                held = canonical(pl.col(_FIELD + name), frame.schema[_FIELD + name])
+                same = same & held.eq_missing(held.shift(1))
+        return frame.filter(~same.fill_null(value=False))
+
+
+def _distinct(sort: ExternalSort, section: Section, duplicates: str) -> Iterator[pl.DataFrame]:
+    squeeze = _Squeeze(section, duplicates)
+    last: pl.DataFrame | None = None
+    for run in sort.sorted():
+        frame = squeeze(run if last is None else pl.concat([last, run]))
+        if duplicates == "refuse" and section.fields:
+            _refuse_twice(frame, section)
+        fresh = frame if last is None else frame.slice(1)
+        last = frame.tail(1)
+        yield from fresh.iter_slices(ROWS)
+
+
+def _refuse_twice(frame: pl.DataFrame, section: Section) -> None:
+    """Refuse keys that are there twice: their fields differ, else one row would have been dropped."""
+    again = (frame[KEY] == frame[KEY].shift(1)).arg_true()
+    if not len(again):
+        return
+    first, second = frame.row(again[0] - 1, named=True), frame.row(again[0], named=True)
+    differ = [name for name in section.fields if first[_FIELD + name] != second[_FIELD + name]]
+    shown = ", ".join(f"{name}: {first[_FIELD + name]!r} and {second[_FIELD + name]!r}" for name in differ[:3])
+    raise FormatError(
+        f"entity {section.name!r}: the key {first[KEY]!r} has different fields ({shown})",
+        cure="Leave out fields that are not the entity's own, or say duplicates: first.",
+    )
+
+
+def sections_of(
+    structure: Normalized,
+    schema: Mapping[str, pl.DataType],
+    keys: Mapping[str, tuple[str, str]],
+    *,
+    blank: bool,
+) -> list[Section]:
+    """Return the sections of a document in its order.
+
+    Args:
+        structure: The entities and relationships.
+        schema: The columns of the rows.
+        keys: By entity, the column that has the key as text, null where there is none, and the one that sorts by it.
+        blank: Whether an empty text stands for null.
+    """
+    found = []
+    for name, fields in structure.fields(schema).items():
+        key, order = keys[name]
+        columns = {KEY: pl.col(key), ORDER: pl.col(order)} | {_FIELD + one: pl.col(one) for one in fields}
+        names = {KEY: name} | {_FIELD + one: field_column(name, one) for one in fields}
+        by = KEY if order == key else ORDER
+        if by == KEY:
+            del columns[ORDER]
+        found.append(Section(name, (KEY,), columns, (by,), names, tuple(fields), blank))
+    for name, relationship in structure.relationships.items():
+        ends, sorted_by = {}, []
+        for end, (key, order) in zip((FROM, TO), (keys[relationship.from_], keys[relationship.to]), strict=True):
+            ends[end] = pl.col(key)
+            sorted_by.append(end)
+            if order != key:
+                sorted_by[-1] = f"{end} {ORDER}"
+                ends[sorted_by[-1]] = pl.col(order)
+        names = dict(zip((FROM, TO), end_columns(name), strict=True))
+        found.append(Section(name, (FROM, TO), ends, tuple(sorted_by), names))
+    return found

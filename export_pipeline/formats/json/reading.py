@@ -1,0 +1,227 @@
+"""Reading any JSON structure back: the text around the records is compared, the records are parsed by Arrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import polars as pl
+
+from export_pipeline.compression import Compression, Uncompressed
+from export_pipeline.formats.json.arrow import Filtered, LongLineError, Replaced, is_plain, lines, plain_lines
+from export_pipeline.formats.json.bodies import Body, Compacted, Document, Lines, Members
+from export_pipeline.formats.json.groups import Groups
+from export_pipeline.formats.json.records import NON_FINITE, Style
+from export_pipeline.formats.json.spelling import Part, text
+from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
+from export_pipeline.formats.json.writing import beside
+
+_COUNT = "\0"
+"""Stands for the number of rows in the tail of a document."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the files of these options."""
+
+    path: Path
+    compression: Compression
+    structure: AnyStructure
+    layout: str
+    style: Style
+    metadata: bool
+
+    def frames(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Yield the rows as the file holds them, in its order."""
+        if self.layout == "lines":
+            yield from self._lines(schema)
+            return
+        parts = self.style.spelling.parts(self.structure, self.layout)
+        said: list[int] = []
+        count = 0
+        match self.structure:
+            case Flat():
+                found = lines(lambda: self._opened(parts, 0, self._listed(parts[0]), schema, said), schema)
+            case Nested():
+                found = self._nested(parts, schema, said)
+            case Normalized():
+                found = self._normalized(parts, schema, said)
+        for frame in found:
+            count += frame.height
+            yield frame
+        # Of a normalized document it is the number of rows that it was made of, which is not in it otherwise.
+        if said and said[-1] != count and not isinstance(self.structure, Normalized):
+            raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
+
+    @staticmethod
+    def _listed(part: Part) -> Callable[[Filtered], Filtered]:
+        return lambda body: Lines(body, part)
+
+    def _lines(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        done = 0
+        plain = self.style.nulls != "empty" and not self.style.words and is_plain(schema)
+        if plain and isinstance(self.compression, Uncompressed):
+            try:
+                for frame in plain_lines(self.path, schema):
+                    done += frame.height
+                    yield frame
+            except LongLineError:
+                pass  # Arrow goes on from there
+            else:
+                return
+        opened = lambda: self._replaced(self.compression.decompressing(self.path), schema)  # noqa: E731
+        yield from lines(opened, schema, skip=done)
+
+    def _opened(
+        self,
+        parts: Sequence[Part],
+        at: int,
+        stack: Callable[[Filtered], Filtered],
+        schema: Mapping[str, pl.DataType],
+        said: list[int],
+    ) -> IO[bytes]:
+        """Open the file at a part, as lines."""
+        document = Document(self.compression.decompressing(self.path))
+        for n, part in enumerate(parts[: at + 1]):
+            if n == 0 and self.metadata:
+                document.described(part.before)
+            else:
+                document.expect(part.before)
+            if n < at:
+                skipped = Body(document, part)
+                while skipped.read(1 << 20):
+                    pass
+        last = at == len(parts) - 1
+        body: Filtered = Body(document, parts[at], lambda: self._end(document, said) if last else None)
+        if self.style.spelling.pretty:
+            body = Compacted(body, parts[at].depth)
+        return self._replaced(cast("IO[bytes]", stack(body)), schema)
+
+    def _end(self, document: Document, said: list[int]) -> None:
+        """Compare what is behind the last part."""
+        tail = self.style.spelling.tail(self.structure, self.layout, _COUNT if self.metadata else None)
+        before, _, after = map(re.escape, tail.partition(_COUNT))
+        pattern = f"{before}([0-9]+){after}" if self.metadata else before
+        found = re.fullmatch(pattern, rest := document.rest())
+        if not found:
+            raise ValueError(f"the document does not end with {tail!r}, but with {rest[:60]!r}")
+        if self.metadata:
+            said.append(int(found[1]))
+
+    def _replaced(self, file: IO[bytes], schema: Mapping[str, pl.DataType]) -> IO[bytes]:
+        """Return the lines with values that Arrow takes for those that are texts in place of others."""
+        texts: dict[str, str] = {}
+        for name, dtype in schema.items():
+            for lead in "{,":  # before a name, never inside of one: the quote of a text is escaped there
+                begin = f"{lead}{text(name)}{self.style.spelling.colon}"
+                if self.style.words and dtype.is_float():
+                    texts |= {f'{begin}"{word}"': f"{begin}{word}" for word in NON_FINITE}
+                if self.style.nulls == "empty" and not isinstance(dtype, pl.String):
+                    texts[f'{begin}""'] = f"{begin}null"
+        if not texts:
+            return file
+        return cast("IO[bytes]", Replaced(file, {old.encode(): new.encode() for old, new in texts.items()}))
+
+    def _nested(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
+        structure = cast("Nested", self.structure)
+        names = schema.names()[: -len(structure.by)]
+        keys = {name: schema[name] for name in schema.names()[-len(structure.by) :]}
+        fields = pl.Schema({name: schema[name] for name in names})
+        yield from (
+            frame.select(schema.names())
+            for frame in self._grouped(parts, 0, fields, keys, (b"", b""), structure.missing, said)
+        )
+
+    def _grouped(
+        self,
+        parts: Sequence[Part],
+        at: int,
+        fields: pl.Schema,
+        keys: Mapping[str, pl.DataType],
+        wrapped: tuple[bytes, bytes],
+        missing: str | None,
+        said: list[int],
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the records of groups with their keys as further columns."""
+        ranks = [_by_number(missing) if dtype.is_integer() else str for dtype in keys.values()]
+        passes: list[Groups] = []
+
+        def stack(body: Filtered) -> Filtered:
+            passes.append(Groups(body, parts[at], ranks, wrapped))
+            return passes[-1]
+
+        done = 0
+        current: Groups | None = None
+        current_keys: tuple[str, ...] = ()
+        for frame in lines(lambda: self._opened(parts, at, stack, fields, said), fields):
+            if current is not passes[-1]:
+                current, current_keys = passes[-1], ()
+            end = done + frame.height
+            runs: list[tuple[tuple[str, ...], int]] = []
+            place = done
+            while current.begins and current.begins[0][0] < end:
+                begin, following = current.begins.popleft()
+                if begin > place:
+                    runs.append((current_keys, begin - place))
+                    place = begin
+                current_keys = following
+            runs.append((current_keys, end - place))
+            yield frame.with_columns(_columns(runs, keys, missing))
+            done = end
+
+    def _normalized(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
+        structure = cast("Normalized", self.structure)
+        for at, name in enumerate(structure.entities):
+            lead = f"{name}."
+            names = {one.removeprefix(lead): one for one in schema if one.startswith(lead)}
+            key = "key"
+            while key in names:
+                key += "_"
+            fields = pl.Schema({key: pl.String()} | {short: schema[full] for short, full in names.items()})
+
+            def stack(body: Filtered, at: int = at, key: str = key) -> Filtered:
+                return Members(body, parts[at], self.style.spelling.colon, key)
+
+            opened = lambda at=at, stack=stack, fields=fields: self._opened(parts, at, stack, fields, said)  # noqa: E731
+            last: Any = None
+            for frame in lines(opened, fields):
+                last = _ascending(frame[key].cast(schema[name]), last, name)
+                yield beside(frame, {key: name} | names, schema)
+        for at, name in enumerate(structure.relationships, len(structure.entities)):
+            ends = {end: schema[f"{RELATIONSHIPS}.{name}.{end}"] for end in ("from", "to")}
+            found = self._grouped(
+                parts, at, pl.Schema({"to": pl.String()}), {"from": ends["from"]}, (b'{"to":', b"}"), None, said
+            )
+            for frame in found:
+                yield beside(frame, {end: f"{RELATIONSHIPS}.{name}.{end}" for end in ends}, schema)
+
+
+def _by_number(missing: str | None) -> Callable[[str], tuple[bool, int]]:
+    """Return what orders keys that are numbers; the text that stands for no key is the last."""
+    return lambda key: (True, 0) if key == missing else (False, int(key))
+
+
+def _columns(
+    runs: list[tuple[tuple[str, ...], int]], keys: Mapping[str, pl.DataType], missing: str | None
+) -> list[pl.Series]:
+    """Return the keys of rows as columns."""
+    made = []
+    counts = pl.Series("n", [count for _, count in runs], dtype=pl.UInt32)
+    for level, (name, dtype) in enumerate(keys.items()):
+        values = pl.Series("k", [given[level] for given, _ in runs], dtype=pl.String)
+        if dtype.is_integer():
+            values = pl.select(pl.when(values != missing).then(values)).to_series() if missing is not None else values
+            values = values.cast(dtype)
+        column = pl.DataFrame([values.alias("k"), counts]).select(pl.col("k").repeat_by("n").explode())
+        made.append(column.to_series().alias(name))
+    return made
+
+
+def _ascending(keys: pl.Series, last: Any, name: str) -> Any:
+    """Refuse keys that are not each after the one before: they would be there twice, or out of order."""
+    if len(keys) and ((last is not None and keys[0] <= last) or bool((keys <= keys.shift(1)).any())):
+        raise ValueError(f"the keys of {name!r} are twice there, or out of order")
+    return keys[-1] if len(keys) else last

@@ -1,0 +1,188 @@
+"""What a JSON document looks like: flat records, groups in groups, or entities that refer to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+import polars as pl
+from pydantic import AfterValidator, Field, model_validator
+
+from export_pipeline.errors import FormatError, did_you_mean
+from export_pipeline.options import OneOf, Options
+
+METADATA, COUNT, RELATIONSHIPS = "metadata", "row_count", "relationships"
+"""Members of documents that are not collections."""
+_RESERVED = (METADATA, COUNT, RELATIONSHIPS)
+
+
+def _free(name: str) -> str:
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} is a name of the document itself; choose another one")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1), AfterValidator(_free)]
+
+
+class Flat(Options):
+    """One list of records."""
+
+    tag: ClassVar[str] = "flat"
+
+
+class Level(Options):
+    """One level of a nested document: rows with the same key are one member of a collection."""
+
+    key: str
+    """Column whose values, as texts, are the keys."""
+    name: Name
+    """What the collection is called."""
+    keep: bool = False
+    """Whether the key stays in the records, too."""
+
+
+class Nested(Options):
+    """Groups in groups: `{"agents": {"agent-1": {"commands": [...]}}}`. Keys come in order, rows of a key in theirs."""
+
+    tag: ClassVar[str] = "nested"
+
+    by: Annotated[list[Level], Field(min_length=1)]
+    """The levels, from the outside in."""
+    records: str = "records"
+    """What the list of records in the innermost group is called."""
+    missing: str = "null"
+    """Key of rows whose key is null. That a key has this text already, in the same group, is an error."""
+
+    @model_validator(mode="after")
+    def _different(self) -> Nested:
+        for what in ("key", "name"):
+            given = [getattr(level, what) for level in self.by]
+            if twice := next((one for one in given if given.count(one) > 1), None):
+                raise ValueError(f"two levels have the {what} {twice!r}")
+        return self
+
+    def check(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Refuse keys that are no columns or no texts, and records without a column."""
+        for level in self.by:
+            check_key(schema, level.key, f"the key of {level.name!r}")
+            if schema[level.key].is_integer() and _is_integer(self.missing):
+                raise FormatError(
+                    f"missing: {self.missing!r} could be a key of {level.name!r}, which is a number",
+                    cure="Choose a text that is no number.",
+                )
+        if not self.fields(schema):
+            raise FormatError("every column is a key: no column is left for the records", cure="Use keep: true.")
+
+    def fields(self, schema: Mapping[str, pl.DataType]) -> list[str]:
+        """Return the columns of the records."""
+        dropped = {level.key for level in self.by if not level.keep}
+        return [name for name in schema if name not in dropped]
+
+    def keys(self, schema: Mapping[str, pl.DataType]) -> list[str]:
+        """Return what each level's key is called among the columns that the file holds."""
+        fields, names = self.fields(schema), []
+        for level in self.by:
+            name = f"{level.name}.{level.key}" if level.keep else level.key
+            while name in fields or name in names:
+                name = f"{name}_"
+            names.append(name)
+        return names
+
+
+class Entity(Options):
+    """A collection of a normalized document: one member for each key."""
+
+    key: str
+    """Column whose values, as texts, are the keys. A row without one has no such entity."""
+    fields: list[str] | None = None
+    """Columns of its members; else all that belong to no other entity. With the key in it, the key is a field, too."""
+
+
+class Relationship(Options):
+    """Which members of one entity stand in a row with which of another: `{"agent-1": ["1", "2"]}`."""
+
+    from_: Annotated[str, Field(alias="from")]
+    """Entity whose keys it is by."""
+    to: str
+    """Entity whose keys are listed: each once, in order."""
+
+
+class Normalized(Options):
+    """Entities by key, and relationships: `{"agents": {...}, "commands": {...}, "relationships": {...}}`."""
+
+    tag: ClassVar[str] = "normalized"
+
+    entities: Annotated[dict[Name, Entity], Field(min_length=1)]
+    """The entities by name, in the order of the document."""
+    relationships: dict[str, Relationship] = Field(default_factory=dict)
+    """The relationships by name."""
+    duplicates: Literal["refuse", "first"] = "refuse"
+    """What becomes of rows that give one key different fields: an error that names the key, or the first row counts."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Normalized:
+        for name in self.entities:
+            if "." in name:
+                raise ValueError(f"the entity {name!r} has a dot in its name")
+        for name, relationship in self.relationships.items():
+            for end in (relationship.from_, relationship.to):
+                if end not in self.entities:
+                    raise ValueError(
+                        f"relationship {name!r}: there is no entity {end!r} ({did_you_mean(end, self.entities)})"
+                    )
+        whole = [name for name, entity in self.entities.items() if entity.fields is None]
+        if len(whole) > 1:
+            raise ValueError(
+                f"the entities {' and '.join(map(repr, whole))} both take what is left: give one its fields"
+            )
+        return self
+
+    def check(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Refuse keys that are no columns or no texts, and unknown fields."""
+        for name, entity in self.entities.items():
+            check_key(schema, entity.key, f"the key of {name!r}")
+            for field in entity.fields or ():
+                if field not in schema:
+                    raise FormatError(
+                        f"entity {name!r}: there is no column {field!r} ({did_you_mean(field, schema)})",
+                        cure="Name columns as they are called after `columns` renamed them.",
+                    )
+            if len(set(entity.fields or ())) < len(entity.fields or ()):
+                raise FormatError(f"entity {name!r} names a field twice", cure="Name each once.")
+
+    def fields(self, schema: Mapping[str, pl.DataType]) -> dict[str, list[str]]:
+        """Return the columns of each entity, without its key."""
+        taken = {entity.key for entity in self.entities.values()}
+        taken |= {field for entity in self.entities.values() for field in entity.fields or ()}
+        rest = [name for name in schema if name not in taken]
+        return {name: rest if entity.fields is None else list(entity.fields) for name, entity in self.entities.items()}
+
+    def unused(self, schema: Mapping[str, pl.DataType]) -> Iterator[str]:
+        """Yield the columns that are in no entity."""
+        keys = {entity.key for entity in self.entities.values()}
+        used = keys.union(*self.fields(schema).values())
+        return (name for name in schema if name not in used)
+
+
+AnyStructure = Annotated[Flat | Nested | Normalized, OneOf("structure")]
+"""`flat`, `{nested: {by: [...]}}` or `{normalized: {entities: {...}}}`."""
+
+
+def check_key(schema: Mapping[str, pl.DataType], key: str, what: str) -> None:
+    """Refuse a key that is no column, or whose values have no text."""
+    if key not in schema:
+        raise FormatError(
+            f"{what}: there is no column {key!r} ({did_you_mean(key, schema)})",
+            cure="Name columns as they are called after `columns` renamed them.",
+        )
+    if schema[key].is_nested():
+        raise FormatError(f"{what}: {key!r} is of type {schema[key]}, which is no key", cure="Use a column of texts.")
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""Writing documents: the text around the records, and the records in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import polars as pl
+
+from export_pipeline.compression import Stage
+from export_pipeline.formats.json.entities import Section, taken_apart
+from export_pipeline.formats.json.grouping import Hidden, grouped, in_order
+from export_pipeline.formats.json.records import Style, ahead, joined, records, value
+from export_pipeline.formats.json.spelling import Part
+from export_pipeline.verification import Meter
+
+Work = tuple[pl.DataFrame, int, tuple[str, ...] | None]
+"""A frame, the place of its first row in the file, and the keys of the row before."""
+
+Spelled = Callable[[pl.DataFrame], pl.DataFrame]
+"""Returns the columns of the records as they are spelled."""
+
+
+class Between(Stage):
+    """Texts that each end with the separator, without the last one's."""
+
+    def __init__(self, target: Any, separator: str) -> None:
+        super().__init__(target)
+        self._separator = separator.encode()
+        self._held = b""
+
+    def put(self, data: bytes) -> None:
+        """Hold back what may be the last separator."""
+        data = self._held + data
+        cut = max(0, len(data) - len(self._separator))
+        self._held = data[cut:]
+        self.target.write(data[:cut])
+
+    def finish(self) -> None:
+        """Forget the last separator."""
+        if self._held != self._separator:
+            self.target.write(self._held)
+
+
+def write_texts(rows: pl.LazyFrame, stage: Stage, style: Style, depth: int, ending: str) -> None:
+    """Stream the rows as records that each end with `ending`."""
+
+    def texts(frame: pl.DataFrame) -> pl.DataFrame:
+        return records(frame, style, depth).alias("text").to_frame()
+
+    made = rows.map_batches(
+        texts, schema=pl.Schema({"text": pl.String()}), streamable=True, validate_output_schema=False
+    )
+    target = cast("BinaryIO", stage)
+    made.sink_csv(target, include_header=False, quote_style="never", line_terminator=ending, engine="streaming")
+
+
+def write_groups(
+    rows: pl.LazyFrame,
+    hidden: Hidden,
+    meter: Meter,
+    stage: Stage,
+    part: Part,
+    *,
+    spelled: Spelled,
+    style: Style,
+    missing: str,
+    folder: Path,
+) -> Meter:
+    """Write the rows in groups of their keys; return the meter of the rows in the order of the file."""
+    filed = Meter(meter.schema)
+
+    def work(given: Work) -> bytes:
+        frame, start, before = given
+        filed.put(frame.select(*meter.schema), _places(frame, start))
+        return grouped(frame, before, part, hidden.keys, records(spelled(frame), style, part.depth))
+
+    last: tuple[str, ...] | None = None
+    for text in ahead(work, _numbered(in_order(rows, hidden, meter, folder, missing), hidden.keys)):
+        stage.write(text)
+        last = ()
+    if last is not None:
+        stage.write(part.closes[0].encode())
+    return filed
+
+
+def write_entities(
+    rows: pl.LazyFrame,
+    sections: list[Section],
+    meter: Meter,
+    stage: Stage,
+    parts: list[Part],
+    schema: Mapping[str, pl.DataType],
+    *,
+    spelled: Spelled,
+    style: Style,
+    duplicates: str,
+    folder: Path,
+) -> Meter:
+    """Write entities and relationships; return the meter of all their columns side by side, one section at a time."""
+    filed = Meter(schema)
+    for (section, frames), part in zip(taken_apart(rows, sections, meter, folder, duplicates), parts, strict=True):
+        stage.write(part.before.encode())
+        base = filed.rows
+        names = {old: new.split(".", 1)[1] for old, new in section.names.items() if old not in section.keys}
+
+        def work(
+            given: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
+        ) -> bytes:
+            frame, start, before = given
+            filed.put(beside(frame, section.names, schema), _places(frame, base + start))
+            if len(section.keys) == 1:
+                if names:
+                    fields = spelled(frame.select(pl.col(old).alias(new) for old, new in names.items()))
+                    bodies = records(fields, style, part.depth)
+                else:
+                    bodies = pl.repeat("{}", frame.height, dtype=pl.String, eager=True)
+                return _members(frame, bodies, section, part, style, first=before is None)
+            texts = frame.select(value(pl.col(section.keys[1]), pl.String())).to_series()
+            return grouped(frame, before, part, section.keys[:1], texts)
+
+        some = False
+        for text in ahead(work, _numbered(frames, section.keys[:1])):
+            stage.write(text)
+            some = True
+        if some and part.closes:
+            stage.write(part.closes[0].encode())
+        stage.write(part.end.encode())
+    return filed
+
+
+def beside(frame: pl.DataFrame, names: Mapping[str, str], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return the columns under the names of the file, and null for those of other sections."""
+    given = {new: old for old, new in names.items()}
+    return frame.select(
+        (pl.col(given[name]).cast(dtype) if name in given else pl.lit(None, dtype=dtype)).alias(name)
+        for name, dtype in schema.items()
+    )
+
+
+def _members(
+    frame: pl.DataFrame, bodies: pl.Series, section: Section, part: Part, style: Style, *, first: bool
+) -> bytes:
+    """Return the members of an entity as text."""
+    key = value(pl.col(section.keys[0]), pl.String())
+    lead = frame.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon)).alias("lead"))
+    made = joined(lead.with_columns(bodies.alias("text")).select(pl.concat_str("lead", "text")).to_series())
+    return made[len(part.between.encode()) :] if first else made
+
+
+def _numbered(frames: Iterator[pl.DataFrame], keys: tuple[str, ...]) -> Iterator[Work]:
+    start = 0
+    last: tuple[str, ...] | None = None
+    for frame in frames:
+        if not frame.height:
+            continue
+        yield frame, start, last
+        start += frame.height
+        last = frame.select(keys).row(-1)
+
+
+def _places(frame: pl.DataFrame, start: int) -> pl.Series:
+    return pl.int_range(start, start + frame.height, dtype=pl.UInt32 if start < 2**31 else pl.UInt64, eager=True)
