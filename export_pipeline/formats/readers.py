@@ -1,16 +1,12 @@
-"""What the readers of text formats share: Arrow types to ask for, and rows longer than a block."""
+"""What the readers of text formats share: Arrow types to ask for, frames of what they return."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
 
 from export_pipeline.schemas import fields_of, inner_of
-
-BLOCKS = (1 << 20, 1 << 24, 1 << 28, (1 << 31) - 1)
-"""Bytes parsed at a time. One is enough for most files and keeps memory flat; a longer row needs the next."""
 
 _SPELLED: dict[type[pl.DataType], str] = {pl.Date: "%Y-%m-%d", pl.Time: "%H:%M:%S%.f"}
 
@@ -26,28 +22,6 @@ def arrow_type(dtype: pl.DataType) -> Any:
     if isinstance(dtype, pl.Struct):
         return pa.struct([(name, arrow_type(inner)) for name, inner in fields_of(dtype).items()])
     return pl.Series([], dtype=dtype).to_arrow().type
-
-
-def growing(batches: Callable[[int], Iterator[Any]], done: int = 0) -> Iterator[Any]:
-    """Yield record batches after the first `done` rows; where a row does not fit a block, go on with larger ones."""
-    import pyarrow as pa
-
-    for block in BLOCKS:
-        skip = done
-        try:
-            for batch in batches(block):
-                if skip >= batch.num_rows:
-                    skip -= batch.num_rows
-                    continue
-                rest = batch.slice(skip)
-                skip = 0
-                done += rest.num_rows
-                yield rest
-        except pa.ArrowInvalid as error:
-            if "straddling object" not in str(error) or block == BLOCKS[-1]:
-                raise
-        else:
-            return
 
 
 def frame_of(batch: Any, schema: pl.Schema) -> pl.DataFrame:
