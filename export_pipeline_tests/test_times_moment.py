@@ -18,7 +18,7 @@ WHEN = datetime(2026, 3, 1, 6, 5, 9, 87_654, tzinfo=ZoneInfo("Europe/Berlin"))  
     [
         ("YYYY-MM-DD", "2026-03-01"),
         ("YYYYMMDD_HHmmss", "20260301_060509"),
-        ("YY Y", "26 2026".replace(" 2026", " Y")),
+        ("YY Y YYY", "26 2026 262026"),
         ("M MM Mo MMM MMMM", "3 03 3rd Mar March"),
         ("Q Qo", "1 1st"),
         ("D DD Do DDD DDDD DDDo", "1 01 1st 60 060 60th"),
@@ -67,8 +67,8 @@ def test_a_date_without_a_zone_is_utc() -> None:
     assert moment("Z", datetime(2026, 3, 1, tzinfo=ZoneInfo("America/St_Johns"))) == "-03:30"
 
 
-@pytest.mark.parametrize("pattern", ["z", "zz", "N", "NNNN", "ggggg", "GGGGG", "yy", "YYYY N"])
-def test_what_depends_on_an_era_or_a_zone_name_is_refused(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["zz", "YYYY zz", "zzz"])
+def test_long_names_of_zones_are_refused(pattern: str) -> None:
     with pytest.raises(ConfigError, match="is not supported"):
         moment(pattern, WHEN)
 
