@@ -150,7 +150,7 @@ def test_every_pair_of_options(row: dict[str, Any], tmp_path: Path) -> None:
     assert_frame_equal(rendered.select(kept), frame.select(kept))
 
 
-# DuckDB 2.0 reads no line ends inside of quotes where the escape is not a quote.
+# Where the escape is not a quote, DuckDB 2.0 refuses other line ends inside of quotes than between records.
 DUCKDB = [
     row
     for row in ROWS
