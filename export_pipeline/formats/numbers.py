@@ -65,8 +65,9 @@ class NumberFormat(Options):
             text = _with_zeros(column.cast(pl.String), 0, digits or 0)
         else:
             text = column.cast(pl.String) if digits is None else self._floats(column, digits)
-        if self.separator == "." and not self.thousands_separator:
-            return text
+        if not self.thousands_separator:
+            plain = self.separator == "." or (dtype.is_integer() and not digits)
+            return text if plain else text.str.replace(".", self.separator, literal=True)
         return text.map_batches(self._spelled, return_dtype=pl.String, is_elementwise=True)
 
     def _floats(self, column: pl.Expr, digits: int) -> pl.Expr:
@@ -108,7 +109,7 @@ class NumberFormat(Options):
                 rest=pl.concat_str(pl.lit(self.separator), cut.struct.field("field_1")).fill_null(""),
             )
         )
-        grouped = self._grouped(parts["whole"]) if self.thousands_separator else parts["whole"]
+        grouped = self._grouped(parts["whole"])
         found = parts.select(
             pl.when(text.is_not_null()).then(pl.concat_str("sign", grouped.alias("grouped"), "rest"))
         ).to_series()
