@@ -156,15 +156,17 @@ def test_a_wrong_header_is_found(tmp_path: Path) -> None:
         list(Csv().read(artifact.path, pl.Schema({"abc": pl.Int64()})))
 
 
-cells = st.one_of(st.none(), st.text(alphabet=st.sampled_from('ab,;"\r\n \\N\0é'), max_size=6))
+cells = st.one_of(st.none(), st.text(alphabet=st.sampled_from('ab,;"\r\n \\N^\0é'), max_size=6))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows=st.lists(st.tuples(cells, cells), max_size=8),
     quotes=st.sampled_from(["all", "minimal"]),
-    null_value=st.sampled_from(["", "\\N", "NULL"]),
+    null_value=st.sampled_from(["", "NULL"]),
     delimiter=st.sampled_from([",", ";"]),
+    escape=st.sampled_from(['"', "\\", "^"]),
+    encoding=st.sampled_from(["utf-8", "utf-16"]),
 )
 def test_any_texts_come_back(
     tmp_path_factory: pytest.TempPathFactory,
@@ -172,8 +174,10 @@ def test_any_texts_come_back(
     quotes: Any,
     null_value: str,
     delimiter: Any,
+    escape: str,
+    encoding: Any,
 ) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.String, "b": pl.String}, orient="row")
-    form = Csv(quotes=quotes, null_value=null_value, delimiter=delimiter)
+    form = Csv(quotes=quotes, null_value=null_value, delimiter=delimiter, escape=escape, encoding=encoding)
     artifact = form.write(frame.lazy(), tmp_path_factory.mktemp("csv") / "x.csv")
     verify(artifact, form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats import AnyFormat, Csv
+from export_pipeline.formats.csv.encodings import Utf16
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.test_contract import proven
 
@@ -101,6 +103,16 @@ def test_utf_16_of_many_batches(tmp_path: Path) -> None:
     frame = pl.DataFrame({"n": range(60_000)}).with_columns(text=pl.format("é\U0001f600{}", "n"))
     data = written(frame, tmp_path, encoding="utf-16", compression="none")
     assert data.decode("utf-16").splitlines()[59_999] == "59998,é\U0001f60059998"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_utf_16_of_pieces_cut_anywhere(cut: int) -> None:
+    text, out = "aé\U0001f600שx", io.BytesIO()
+    stage = Utf16(out)
+    data = text.encode()
+    for start in range(0, len(data), cut):
+        assert stage.write(data[start : start + cut]) == len(data[start : start + cut])
+    assert out.getvalue() == text.encode("utf-16-le")
 
 
 @pytest.mark.parametrize(("policy", "text"), [("replace", "x? ?"), ("escape", "x\\u00e9 \\ud83d\\ude00")])
