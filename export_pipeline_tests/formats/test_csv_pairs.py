@@ -18,6 +18,7 @@ from export_pipeline.formats import Csv
 from export_pipeline.formats.csv import cells
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.pairwise import pairwise
+from export_pipeline_tests.formats.streaming import not_streaming
 from export_pipeline_tests.formats.test_contract import proven
 
 GERMAN = {"decimals": 2, "separator": ",", "thousandsSeparator": "."}
@@ -141,6 +142,7 @@ def test_every_pair_of_options(row: dict[str, Any], tmp_path: Path) -> None:
     options["column_formats"] = {k: v for k, v in row["column_formats"].items() if k in frame.columns}
     form = TypeAdapter(Csv).validate_python(options)
     artifact = proven(form, frame, tmp_path)
+    assert not_streaming(form.render(frame.lazy())) == []
     rendered = form.render(frame.lazy()).collect()
     same(by_python(artifact.path, form), rendered, form)
     # What became another type or text is a named loss; the other columns are as they were.

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from export_pipeline.formats.numbers import NumberFormat
+from export_pipeline_tests.formats.streaming import not_streaming
 
 WIDE = decimal.Context(prec=700)
 ROUNDING = {"half_even": decimal.ROUND_HALF_EVEN, "half_up": decimal.ROUND_HALF_UP}
@@ -118,6 +119,7 @@ def test_it_streams() -> None:
     frame = pl.DataFrame({"n": [x / 8 for x in range(50_000)]})
     form = NumberFormat(decimals=2, thousands_separator=",")
     lazy = frame.lazy().select(form.formatted(pl.col("n"), pl.Float64()))
+    assert not_streaming(lazy) == []
     assert lazy.collect(engine="streaming").to_series().to_list() == [f"{x:,.2f}" for x in frame["n"]]
 
 

@@ -59,7 +59,7 @@ class CsvOptions(TextFormat):
     non_finite: Literal["string", "null", "error"] = "string"
     """What NaN and the infinities become: the texts `NaN`, `inf`, `-inf`; null; or an error that names the row."""
     column_formats: dict[str, ColumnFormat] = Field(default_factory=dict)
-    """Formats of single columns: `{cost: {number_format: {decimals: 4}, null_value: "-"}}`."""
+    """Formats of single columns, by their names in the result: `{cost: {number_format: {decimals: 4}}}`."""
     formula_guard: Literal["off", "prefix", "error"] = "off"
     """Texts that spreadsheets would take for formulas (they begin with `=` `+` `-` `@`, tab or CR): kept, written
     after an apostrophe, or an error that names the row. Numbers are never touched."""
