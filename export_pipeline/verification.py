@@ -188,7 +188,7 @@ class Meter:
         if self._stop is not None and self._stop.is_set():
             raise Cancelled("the export was stopped")
         if self._inspect is not None:
-            self._inspect(frame, start)
+            self._inspect(frame.drop(self._position), start)
         with self._lock:
             self.rows = rows = self.rows + frame.height
             self._waiting.append(frame)

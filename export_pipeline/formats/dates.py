@@ -32,9 +32,12 @@ def _padded(number: pl.Expr, digits: int) -> pl.Expr:
 
 def _ordinal(number: pl.Expr) -> pl.Expr:
     number = number.cast(pl.Int32)
-    ending = (number % 10).replace_strict({1: "st", 2: "nd", 3: "rd"}, default="th", return_dtype=pl.String)
-    teens = (number % 100).is_between(11, 13)
-    return pl.concat_str(number, pl.when(teens).then(pl.lit("th")).otherwise(ending))
+    last = pl.when((number % 100).is_between(11, 13)).then(0).otherwise(number % 10)
+    # No `replace_strict`: it ends the streaming of Polars' engine, and all rows wait in memory.
+    ending = (
+        pl.when(last == 1).then(pl.lit("st")).when(last == 2).then(pl.lit("nd")).when(last == 3).then(pl.lit("rd"))
+    ).otherwise(pl.lit("th"))
+    return pl.concat_str(number, ending)
 
 
 def _sunday(moments: pl.Expr) -> pl.Expr:

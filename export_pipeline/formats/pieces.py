@@ -18,37 +18,45 @@ SIZE = 1 << 21
 _THREADS = 2
 
 
-def pieces(file: IO[bytes], quote: bytes = b"", size: int = SIZE) -> Iterator[bytes]:
+def pieces(file: IO[bytes], quote: bytes = b"", escape: bytes = b"", size: int = SIZE) -> Iterator[bytes]:
     """Yield the bytes of a file, cut behind line ends (``\\n``) that stand outside of quotes.
 
-    `quote` is the character around fields, doubled inside of them; empty: none, every line end ends a record. The
-    last piece may lack its line end. A record that is longer than `size` makes a longer piece.
+    `quote` is the character around fields; empty: each line end ends a record. Inside of fields it is doubled, or
+    `escape` stands before it and before itself. The last piece may lack its line end. A record that is longer than
+    `size` makes a longer piece.
     """
     held, odd = b"", False
     while data := file.read(max(size, len(held))):  # more where a record is long: what is held is copied again
-        cut = _cut(data, quote, odd)
+        while escape and data.endswith(escape) and (more := file.read(1)):  # what it stands before
+            data += more
+        cut = _cut(data, quote, escape, odd)
         if cut:
             yield b"".join((held, memoryview(data)[:cut]))
             held, odd = b"", False
         held += data[cut:]
-        odd ^= _is_odd(data, quote, cut)
+        odd ^= _is_odd(data[cut:], quote, escape)
     if held:
         yield held
 
 
-def _cut(data: bytes, quote: bytes, odd: bool) -> int:
+def _cut(data: bytes, quote: bytes, escape: bytes, odd: bool) -> int:
     """Return where the last whole record ends, 0 where none does; `odd` says that the data begins inside of quotes."""
     end = data.rfind(b"\n") + 1
-    inside = odd ^ _is_odd(data, quote, 0, end)
+    inside = odd ^ _is_odd(data[:end], quote, escape)
     while inside and end:
         before = data.rfind(b"\n", 0, end - 1) + 1
-        inside ^= _is_odd(data, quote, before, end)
+        inside ^= _is_odd(data[before:end], quote, escape)
         end = before
     return end
 
 
-def _is_odd(data: bytes, quote: bytes, start: int, end: int | None = None) -> bool:
-    return bool(quote) and data.count(quote, start, end) % 2 == 1
+def _is_odd(data: bytes, quote: bytes, escape: bytes) -> bool:
+    """Return whether there is an odd number of quotes that nothing escapes."""
+    if not quote:
+        return False
+    if escape:
+        data = data.replace(escape * 2, b"").replace(escape + quote, b"")
+    return data.count(quote) % 2 == 1
 
 
 def parsed(given: Iterator[bytes], parse: Callable[[bytes], T]) -> Iterator[T]:

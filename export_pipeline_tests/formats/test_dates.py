@@ -21,6 +21,7 @@ from export_pipeline.formats.dates import CHRONO, EXPRESSIONS, check_pattern, fo
 from export_pipeline.times import moment
 from export_pipeline.times.moment import TEXT
 from export_pipeline.times.patterns import DATE_TOKENS, LONG, TIME_TOKENS
+from export_pipeline_tests.formats.streaming import not_streaming
 
 TOKENS = sorted(DATE_TOKENS | TIME_TOKENS | set(LONG))
 TEXTS = ["-", "/", ".", ":", " ", ", ", "[at]", "[100%]", "%", "[]", "[x y]", "\\Y", "\\[", "\\L", "\\\\", "T", "g",
@@ -167,6 +168,12 @@ def test_equal_to_the_scalar_sibling(pieces: list[str], last: str, whens: list[d
 def test_equal_to_the_scalar_sibling_in_zones(pattern: str, zone: str, whens: list[dt.datetime]) -> None:
     series = pl.Series(whens, dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
     assert texts(series, pattern) == [[moment(pattern, when.astimezone(ZoneInfo(zone))) for when in whens]]
+
+
+def test_every_token_streams() -> None:
+    for dtype in (pl.Datetime("us"), pl.Datetime("us", "Europe/Berlin"), pl.Date()):
+        rows = pl.DataFrame(schema={"t": dtype}).lazy()
+        assert not_streaming(rows.select(formatted(pl.col("t"), dtype, token).alias(token) for token in TOKENS)) == []
 
 
 def test_both_hours_of_a_clock_put_back_have_their_offset() -> None:

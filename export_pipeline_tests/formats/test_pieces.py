@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,19 +15,22 @@ from hypothesis import strategies as st
 
 from export_pipeline.formats.pieces import parsed, pieces
 
-FIELDS = st.text(st.sampled_from('a,"\n\r;é'), max_size=12)
+FIELDS = st.text(st.sampled_from('a,"\\\n\r;é'), max_size=12)
 
 
-@given(st.lists(st.lists(FIELDS, min_size=2, max_size=3), max_size=12), st.integers(1, 40), st.booleans())
-def test_records_stay_whole(rows: list[list[str]], size: int, ended: bool) -> None:
+@given(
+    st.lists(st.lists(FIELDS, min_size=2, max_size=3), max_size=12), st.integers(1, 40), st.booleans(), st.booleans()
+)
+def test_records_stay_whole(rows: list[list[str]], size: int, ended: bool, doubled: bool) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    how: Any = {"doublequote": doubled, "escapechar": None if doubled else "\\"}
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL, **how).writerows(rows)
     data = text.getvalue().encode()
     data = data if ended else data.removesuffix(b"\n")
-    found = list(pieces(io.BytesIO(data), b'"', size))
+    found = list(pieces(io.BytesIO(data), b'"', b"" if doubled else b"\\", size))
     assert b"".join(found) == data
-    read = [row for piece in found for row in csv.reader(io.StringIO(piece.decode(), newline=""))]
-    assert read == list(csv.reader(io.StringIO(data.decode(), newline="")))
+    read = [row for piece in found for row in csv.reader(io.StringIO(piece.decode(), newline=""), **how)]
+    assert read == list(csv.reader(io.StringIO(data.decode(), newline=""), **how)) == rows
 
 
 def test_pieces_are_small_and_without_quotes_each_line_ends_a_record() -> None:
@@ -39,7 +43,7 @@ def test_pieces_are_small_and_without_quotes_each_line_ends_a_record() -> None:
 
 def test_a_quote_that_never_ends_makes_one_piece() -> None:
     data = b'a,"b\n' + b"c,d\n" * 100
-    assert list(pieces(io.BytesIO(data), b'"', 16)) == [data]
+    assert list(pieces(io.BytesIO(data), b'"', size=16)) == [data]
 
 
 def test_results_come_in_order_and_few_pieces_are_held() -> None:
