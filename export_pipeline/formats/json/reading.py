@@ -44,7 +44,7 @@ class Reader:
         count = 0
         match self.structure:
             case Flat():
-                found = lines(lambda: self._opened(parts, 0, self._listed(parts[0]), schema, said), schema)
+                found = self._flat(parts, schema, said)
             case Nested():
                 found = self._nested(parts, schema, said)
             case Normalized():
@@ -56,9 +56,10 @@ class Reader:
         if said and said[-1] != count and not isinstance(self.structure, Normalized):
             raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
 
-    @staticmethod
-    def _listed(part: Part) -> Callable[[Filtered], Filtered]:
-        return lambda body: Lines(body, part)
+    def _flat(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
+        listed = parts[0].between == ",\n"  # each record has a line of its own
+        stack: Callable[[Filtered], Filtered] = (lambda body: body) if listed else (lambda body: Lines(body, parts[0]))
+        return lines(lambda: self._opened(parts, 0, stack, schema, said), schema, listed=listed)
 
     def _lines(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         done = 0
