@@ -27,7 +27,8 @@ _OPERATORS = {
 }  # fmt: skip
 _ICONS = {
     "arrows": "3Arrows", "arrows_gray": "3ArrowsGray", "flags": "3Flags", "traffic_lights": "3TrafficLights1",
-    "signs": "3Signs", "symbols": "3Symbols", "symbols_circled": "3Symbols2", "arrows_4": "4Arrows", "rating_4": "4Rating",
+    "signs": "3Signs", "symbols": "3Symbols", "symbols_circled": "3Symbols2",
+    "arrows_4": "4Arrows", "rating_4": "4Rating",
     "traffic_lights_4": "4TrafficLights", "arrows_5": "5Arrows", "rating_5": "5Rating", "quarters": "5Quarters",
 }  # fmt: skip
 
@@ -247,8 +248,8 @@ class IconSet(Rule):
     tag: ClassVar[str] = "icon_set"
 
     icons: Literal[
-        "arrows", "arrows_gray", "flags", "traffic_lights", "signs", "symbols", "symbols_circled", "arrows_4", "rating_4",
-        "traffic_lights_4", "arrows_5", "rating_5", "quarters",
+        "arrows", "arrows_gray", "flags", "traffic_lights", "signs", "symbols", "symbols_circled", "arrows_4",
+        "rating_4", "traffic_lights_4", "arrows_5", "rating_5", "quarters",
     ] = "traffic_lights"  # fmt: skip
     """Which icons."""
     limits: list[float] | None = None
@@ -267,7 +268,9 @@ class IconSet(Rule):
 
     def made(self, look: Look, first: str, row: int) -> Any:  # noqa: ARG002
         """Return openpyxl's rule."""
-        from openpyxl.formatting.rule import FormatObject, IconSet as Made, Rule as MadeRule
+        from openpyxl.formatting.rule import FormatObject
+        from openpyxl.formatting.rule import IconSet as Made
+        from openpyxl.formatting.rule import Rule as MadeRule
 
         name = _ICONS[self.icons]
         count = int(name[0])

@@ -1,4 +1,4 @@
-"""Formulas: of single cells, of whole columns, and of the row of totals. They come from the configuration, never from data.
+"""Formulas: of single cells, of whole columns, of the row of totals. They come from the config, never from data.
 
 In a formula ``{cost}`` stands for the column's cell in the same row (B2), in single cells and totals for all of its
 cells, and ``{row}`` for the number of the row.
@@ -109,7 +109,8 @@ class Tally:
 
     def __init__(self, function: Function) -> None:
         self.function = function
-        self._count, self._value = 0, None
+        self._count = 0
+        self._value: float | None = None
 
     def add(self, part: tuple[int, float | int | None]) -> None:
         """Add what `partial` found in one block."""

@@ -83,7 +83,7 @@ def place_images(sheet: Worksheet, look: Look, number: int, rows: int) -> None: 
     """Put the pictures on a sheet."""
     from openpyxl.drawing.image import Image as Drawn
 
-    class Ready(Drawn):
+    class Ready(Drawn):  # type: ignore[misc]
         """A picture whose bytes are known; openpyxl would ask Pillow for them."""
 
         def __init__(self, picture: Picture) -> None:

@@ -67,7 +67,7 @@ class WorkbookProperties(Options):
         for name, value in self.custom.items():
             kind = float if isinstance(value, int) and abs(value) >= 1 << 31 else type(value)
             if isinstance(value, dt.datetime) and value.tzinfo:
-                value = value.astimezone(dt.UTC).replace(tzinfo=None)  # noqa: PLW2901
+                value = value.astimezone(dt.UTC).replace(tzinfo=None)
             book.custom_doc_props.append(kinds[kind](name=name, value=value))
 
     def moment(self, about: About) -> dt.datetime | None:

@@ -29,6 +29,7 @@ _ATTRIBUTES = {
     "delete_columns": "deleteColumns", "delete_rows": "deleteRows", "sort": "sort", "filter": "autoFilter",
     "pivot_tables": "pivotTables", "select_locked": "selectLockedCells", "select_unlocked": "selectUnlockedCells",
 }  # fmt: skip
+_ALLOWED: tuple[Action, ...] = ("select_locked", "select_unlocked", "filter", "sort")
 
 
 class Protection(Options):
@@ -36,7 +37,7 @@ class Protection(Options):
 
     password: Secret | None = None
     """The password that takes the protection away: `{env: EXPORT_SHEET_PASSWORD}`; null: anybody may."""
-    allow: list[Action] = Field(default_factory=lambda: ["select_locked", "select_unlocked", "filter", "sort"])
+    allow: list[Action] = Field(default_factory=lambda: list[Action](_ALLOWED))
     """What stays allowed."""
 
     @field_validator("password")

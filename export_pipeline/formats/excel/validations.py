@@ -53,7 +53,7 @@ class Validation(Place):
 
     @abstractmethod
     def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:
-        """Return what openpyxl's rule says; `row` is that of the first cell, `lists` are the addresses of long lists."""
+        """Return what openpyxl's rule says; `row` is that of the first cell, `lists` say where long lists stand."""
 
 
 class Compared(Validation):

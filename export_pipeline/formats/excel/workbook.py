@@ -1,4 +1,4 @@
-"""The workbook around the rows: styles, panes, widths, tables, rules, properties. openpyxl makes it, without any row in it.
+"""The workbook around the rows: styles, panes, tables, rules, properties. openpyxl makes it, without any row in it.
 
 The same workbook is made several times: for the ids of its styles, for the beginning of each sheet, and, when the
 number of rows is known, for the end of each sheet and all other parts. That takes some 10 ms each time.

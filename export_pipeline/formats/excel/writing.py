@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Sequence
+
 from export_pipeline.formats.excel.blocks import Block
 from export_pipeline.formats.excel.formulas import Tally, tallies
 from export_pipeline.formats.excel.look import Look

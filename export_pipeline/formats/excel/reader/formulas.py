@@ -20,8 +20,8 @@ def computed(cells: pl.Series, formula: Sequence[str], digits: pl.Series | None,
     parts = cells.alias("cell").to_frame().select(pl.col("cell").str.extract_groups(_CELL)).to_series().struct.unnest()
     parts.columns = ["head", "formula", "rest"]
     wanted = [pl.lit(formula[0])]
-    for text in formula[1:]:
-        wanted += [pl.col("digits"), pl.lit(text)]
+    for part in formula[1:]:
+        wanted += [pl.col("digits"), pl.lit(part)]
     frame = parts.with_columns(digits.alias("digits")).with_columns(pl.concat_str(wanted).alias("wanted"))
     if not frame.select((pl.col("formula") == pl.col("wanted")).fill_null(value=False).all()).item():
         raise ValueError(f"a formula is not {'#'.join(formula)} with the number of its row")

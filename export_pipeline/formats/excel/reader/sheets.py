@@ -129,7 +129,7 @@ def _check_headers(xml: bytes, layout: Layout) -> None:
     texts = [text_of("".join(cell.itertext())) for cell in cells]
     places = [cell.attrib["r"].rstrip("0123456789") for cell in row]
     ordered = all((len(a), a) < (len(b), b) for a, b in itertools.pairwise(places))
-    more = any(len(cell) != 1 or not cell[0].tag.endswith("}f") and cell[0].tag != "f" for cell in row[len(cells) :])
+    more = any(len(cell) != 1 or (not cell[0].tag.endswith("}f") and cell[0].tag != "f") for cell in row[len(cells) :])
     if texts != list(layout.headers) or not ordered or more or row.attrib["r"] != str(layout.first - 1):
         raise ValueError(f"the headers are {texts[:20]}, not {list(layout.headers)[:20]}")
 
