@@ -43,8 +43,18 @@ class Edges:
                 cell = f'<c r="{formula.cell}"{style}><f>{escaped_text(text)}</f></c>'
                 rows[row][_place(formula.cell)] = cell
         return "".join(
-            f'<row r="{row}">{"".join(cells[n] for n in sorted(cells))}</row>' for row, cells in sorted(rows.items())
+            f'<row r="{row}"{self._height(row)}>{"".join(cells[n] for n in sorted(cells))}</row>'
+            for row, cells in sorted(rows.items())
         ).encode()
+
+    def _height(self, row: int) -> str:
+        """Return the height of a row with large text: not every program makes room for it by itself."""
+        options = self._look.options
+        sizes = [options.title_style.size] if row == 1 and options.title is not None else []
+        if row == options.first_row and options.header and not options.header_style.wrap:
+            sizes.append(options.header_style.size)
+        size = max(sizes, default=0)
+        return f' ht="{round(size * 1.4, 2):g}" customHeight="1"' if size > 11 else ""
 
     def below(self, number: int, rows: int, results: Mapping[str, float | None]) -> bytes:
         """Return the row of totals of sheet `number`, which holds so many rows."""

@@ -22,7 +22,16 @@ def _printable(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
-Value = bool | int | float | dt.datetime | Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+
+
+class Moment(Options):
+    """A moment as the value of a property; a text would stay a text."""
+
+    moment: AwareDatetime
+    """The moment, with its zone."""
+
+
+Value = bool | int | float | Moment | Annotated[str, Field(max_length=255), AfterValidator(_printable)]
 
 
 class WorkbookProperties(Options):
@@ -49,7 +58,7 @@ class WorkbookProperties(Options):
     manager: Text | None = None
     """Manager."""
     custom: dict[Text, Value] = Field(default_factory=dict)
-    """Properties of one's own: a text, a number, true or false, or a moment."""
+    """Properties of one's own: a text, a number, true or false, or `{moment: 2024-05-01T10:00:00Z}`."""
 
     def put(self, book: Workbook, about: About) -> None:
         """Give a workbook its properties."""
@@ -62,12 +71,14 @@ class WorkbookProperties(Options):
         shown.subject, shown.keywords, shown.category = self.subject, self.keywords, self.category
         kinds: dict[type, Any] = {
             bool: custom.BoolProperty, int: custom.IntProperty, float: custom.FloatProperty,
-            dt.datetime: custom.DateTimeProperty, str: custom.StringProperty,
+            str: custom.StringProperty,
         }  # fmt: skip
         for name, value in self.custom.items():
+            if isinstance(value, Moment):
+                naive = value.moment.astimezone(dt.UTC).replace(tzinfo=None)
+                book.custom_doc_props.append(custom.DateTimeProperty(name=name, value=naive))
+                continue
             kind = float if isinstance(value, int) and abs(value) >= 1 << 31 else type(value)
-            if isinstance(value, dt.datetime) and value.tzinfo:
-                value = value.astimezone(dt.UTC).replace(tzinfo=None)
             book.custom_doc_props.append(kinds[kind](name=name, value=value))
 
     def moment(self, about: About) -> dt.datetime | None:

@@ -110,7 +110,6 @@ class CellStyle(Options):
     def of_cell(self) -> dict[str, Any]:
         """Return the properties of a cell of openpyxl."""
         from openpyxl.styles import Alignment, Font, PatternFill
-        from openpyxl.styles import Border as NoBorder
 
         if self == CellStyle():
             return {}
@@ -128,8 +127,7 @@ class CellStyle(Options):
             "alignment": Alignment(
                 horizontal=self.align, vertical=self.vertical, indent=self.indent, wrap_text=self.wrap or None
             ),
-            "border": self.border.of_cell() if self.border else NoBorder(),
-        }
+        } | ({"border": self.border.of_cell()} if self.border else {})
 
 
 class HeaderStyle(CellStyle):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
 
 _CELL = r"^((?: s=\"\d+\")?(?: t=\"(?:b|e|str)\")?)><f>([^<]*)</f>(.*)$"
+_HEAD = re.compile(r"((?: s=\"\d+\")?(?: t=\"(?:b|e|str)\")?)><f>")
 _BLANK = r"^(?: s=\"\d+\")?>$"
 
 
@@ -17,11 +19,21 @@ def computed(cells: pl.Series, formula: Sequence[str], digits: pl.Series | None,
     """
     if digits is None:
         raise ValueError("there are formulas, but no addresses")
-    parts = cells.alias("cell").to_frame().select(pl.col("cell").str.extract_groups(_CELL)).to_series().struct.unnest()
-    parts.columns = ["head", "formula", "rest"]
     wanted = [pl.lit(formula[0])]
     for part in formula[1:]:
         wanted += [pl.col("digits"), pl.lit(part)]
+    begins = _HEAD.match(cells[0] or "") if len(cells) else None
+    if begins is not None and begins[1].find(' t="str"') < 0:
+        # Nearly always all cells begin like the first; then nothing needs to be searched.
+        prefix = pl.concat_str(pl.lit(f"{begins[1]}><f>"), *wanted, pl.lit("</f>")).alias("prefix")
+        quick = pl.DataFrame([cells.alias("cell"), digits.alias("digits")]).with_columns(prefix)
+        if quick.select(pl.col("cell").str.starts_with(pl.col("prefix")).fill_null(value=False).all()).item():
+            rest = pl.col("cell").str.slice(pl.col("prefix").str.len_chars())
+            if not value and not quick.select((rest == "").all()).item():
+                raise ValueError("a formula has a result that nobody computed")
+            return quick.select(pl.concat_str(pl.lit(f"{begins[1]}>"), rest)).to_series()
+    parts = cells.alias("cell").to_frame().select(pl.col("cell").str.extract_groups(_CELL)).to_series().struct.unnest()
+    parts.columns = ["head", "formula", "rest"]
     frame = parts.with_columns(digits.alias("digits")).with_columns(pl.concat_str(wanted).alias("wanted"))
     if not frame.select((pl.col("formula") == pl.col("wanted")).fill_null(value=False).all()).item():
         raise ValueError(f"a formula is not {'#'.join(formula)} with the number of its row")
@@ -40,5 +52,11 @@ def computed(cells: pl.Series, formula: Sequence[str], digits: pl.Series | None,
 
 def with_nulls(cells: pl.Series) -> pl.Series:
     """Return cells with null for those that have no value."""
-    cell = pl.lit(cells)
-    return pl.select(pl.when(~cell.str.contains(_BLANK)).then(cell)).to_series()
+    cell = pl.col("cell")
+    empty = cell.str.ends_with('">') | (cell == ">")  # no value ends like this: it would be followed by its end tag
+    found = cells.alias("cell").to_frame().with_columns(empty.fill_null(value=False).alias("empty"))
+    if not found["empty"].any():
+        return cells
+    if not found.filter("empty")["cell"].str.contains(_BLANK).all():
+        raise ValueError("a cell is not written as one without a value")
+    return found.select(pl.when(~pl.col("empty")).then(cell)).to_series()

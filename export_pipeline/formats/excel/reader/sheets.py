@@ -20,7 +20,7 @@ _READ = 1 << 22
 """Bytes of XML that are read and taken apart at a time."""
 _MAX_THREADS = 4
 _BEGIN, _END, _ROW = b"<sheetData>", b"</sheetData>", b"</row>"
-_NUMBER = re.compile(rb'<row r="(\d+)">')
+_NUMBER = re.compile(rb'<row r="(\d+)"(?: ht="[\d.]+" customHeight="1")?>')
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
