@@ -133,7 +133,7 @@ def test_totals_are_those_of_the_numbers_that_cells_hold(
     frame = pl.DataFrame(rows, schema={"n": pl.Int64, "x": pl.Float64}, orient="row")
     form = Excel.model_validate({"totals": {"n": function, "x": function}})
     page = openpyxl.load_workbook(written(frame, tmp_path, form).path, data_only=True).active
-    compute = {"sum": sum, "average": lambda of: sum(of) / len(of), "min": min, "max": max}[function]
+    compute: Any = {"sum": sum, "average": lambda of: sum(of) / len(of), "min": min, "max": max}[function]
     for column in (1, 2):
         numbers = [v for r in range(2, page.max_row) if isinstance(v := page.cell(r, column).value, (int, float))]
         result = page.cell(page.max_row, column).value
