@@ -163,6 +163,8 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
         timezone=plan.config.timezone,
         filter=aggregate.filter.sentence() if aggregate.filter is not None else None,
         version=extract.version,
+        folder=context.folder or context.home.root,
+        roots=None if plan.trusted else (context.home.root, *context.stores.roots),
     )
     artifacts: dict[str, Artifact] = {}
     folder = context.staging.folder

@@ -182,3 +182,14 @@ def test_the_stages_need_only_what_comes_before_them() -> None:
         assert set(stage.needs) <= known
         known.add(stage.name)
     assert [stage.name for stage in STAGES] == ["extract", "filter", "aggregate", "write", "verify", "deliver"]
+
+
+def test_pictures_of_a_workbook_are_looked_for_in_the_home_folder_and_only_there(home: Home) -> None:
+    picture = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080014001e01011100ffd9")
+    for place in (home.root / "logo.jpg", home.root.parent / "logo.jpg"):
+        place.write_bytes(picture)
+    asked = config(format={"excel": {"first_row": 4, "images": [{"file": "logo.jpg"}]}})
+    assert run(asked, Context(home), logical_time=WHEN).written.rows
+    with pytest.raises(ConfigError, match="outside of the folders"):
+        run(config(format={"excel": {"images": [{"file": "../logo.jpg"}]}}), Context(home), logical_time=WHEN)
+    assert staged(home) == []

@@ -42,6 +42,10 @@ class About(Options):
     """The filter as an English sentence."""
     version: str | None = None
     """The identity of the snapshot that was read."""
+    folder: Path | None = None
+    """The folder that relative names of files in the format's options stand in; None: the current one."""
+    roots: tuple[Path, ...] | None = None
+    """The folders that such files must be in; None: anywhere."""
 
 
 class Format(Options):

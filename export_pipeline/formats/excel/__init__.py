@@ -5,37 +5,41 @@
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
-    workbook.py  everything but the rows, by openpyxl        styles.py               options of the look
-    reader/      an independent reader, for verification
+    workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
+    edges.py     title, header and totals around the rows    sheet.py                options of a sheet, made of:
+    reader/      an independent reader, for verification     styles, formulas, conditions, validations, printing,
+                                                             protection, images, tables; properties of the workbook
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, ClassVar, Literal, Self
+from typing import BinaryIO, ClassVar, Self
 
 import polars as pl
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import model_validator
 
-from export_pipeline.errors import ConfigError, FormatError, did_you_mean
+from export_pipeline.errors import FormatError
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
-from export_pipeline.formats.excel.names import MAX_COLUMNS, headers, valid_sheet_name
+from export_pipeline.formats.excel.formulas import partials, pieces, tallies
+from export_pipeline.formats.excel.images import load
+from export_pipeline.formats.excel.look import Look
+from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
-from export_pipeline.formats.excel.styles import CellAddress, FormatCode, HeaderStyle, NumberFormats, TableStyle
+from export_pipeline.formats.excel.properties import WorkbookProperties
+from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
+from export_pipeline.formats.excel.strings import escaped_text
 from export_pipeline.formats.excel.values import NonFinite, held, losses
 from export_pipeline.formats.texts import refuse_non_finite, refuse_objects
 from export_pipeline.verification import Loss
 
-MAX_ROWS = 1_048_576
-"""Rows of a sheet, with its header."""
-
-Width = Annotated[float, Field(gt=0, le=255)]
+__all__ = ["MAX_ROWS", "Excel"]
 
 
-class Excel(Format):
+class Excel(SheetOptions, Format):
     """Excel workbook (.xlsx): styled header, table, fixed header row, filter; many rows go on in further sheets.
 
     Cells keep their types; text is never a formula. Times with a zone are written as the wall clock of that zone,
@@ -46,45 +50,17 @@ class Excel(Format):
     extension: ClassVar[str] = ".xlsx"
     media_type: ClassVar[str] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-    sheet_name: Annotated[str, AfterValidator(valid_sheet_name)] = "Data"
-    """Name of the sheet; rows past 1,048,576 go on in `Data (2)` and so on, each with its own header."""
-    header: bool = True
-    """Write the column names as the first row."""
-    header_style: HeaderStyle = HeaderStyle()
-    """The look of the header row."""
-    table: TableStyle = "TableStyleMedium2"
-    """Make the rows an Excel table in this style; `none` for plain cells."""
-    alternating_rows: bool = True
-    """Shade every second row."""
-    autofilter: bool = True
-    """Filter buttons in the header row."""
-    freeze_panes: bool | CellAddress = True
-    """Keep the header row in view; a cell such as `B2` keeps the rows above it and the columns left of it."""
-    column_widths: Literal["auto"] | Width | dict[str, Width] = "auto"
-    """Widths in characters: `auto` from header and first rows, one number for all, or numbers by column."""
-    number_formats: NumberFormats = NumberFormats()
-    """How values show, by type."""
-    column_formats: dict[str, FormatCode] = Field(default_factory=dict)
-    """How values show, by column: Excel's format codes."""
+    workbook: WorkbookProperties = WorkbookProperties()
+    """What the workbook says about itself."""
     non_finite: NonFinite = "empty"
     """NaN and infinities: an empty cell, text, an error value (#NUM!, #DIV/0!), or `error`: refuse them."""
     compact: bool = False
     """Leave out the addresses of cells: smaller and faster, but some programs (MS Access) cannot read it."""
 
-    _max_rows: int = PrivateAttr(default=MAX_ROWS)
-
-    @field_validator("table", mode="before")
-    @classmethod
-    def _no_table(cls, value: object) -> object:
-        return "none" if value is None or value is False else value
-
     @model_validator(mode="after")
-    def _header_is_there(self) -> Self:
-        """Refuse what stands on a header where there is none; by default it is left out."""
-        given = {"table": self.table != "none", "autofilter": self.autofilter, "header_style": True}
-        wrong = next((option for option in given if option in self.model_fields_set and given[option]), None)
-        if not self.header and wrong:
-            raise ValueError(f"{wrong} needs the header; leave it out, or do not turn the header off")
+    def _addresses_are_there(self) -> Self:
+        if self.compact and any(formula.column for formula in self.formulas):
+            raise ValueError("formulas in columns need the addresses of cells: leave out compact")
         return self
 
     def check(self, schema: pl.Schema) -> None:
@@ -95,18 +71,16 @@ class Excel(Format):
                 cure="Keep fewer columns, or write Parquet or CSV.",
             )
         refuse_objects(schema, "a sheet")
-        widths = self.column_widths if isinstance(self.column_widths, dict) else {}
-        for option, names in (("column_formats", list(self.column_formats)), ("column_widths", list(widths))):
-            for name in names:
-                if name not in schema:
-                    raise ConfigError(f"excel: {option} names an unknown column {name!r}; {did_you_mean(name, schema)}")
+        if len(self.all_names(schema)) > MAX_COLUMNS:
+            raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
+        self.check_sheet(schema)
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
         changed = [
             Loss(column=name, why=f"the header is {text!r}: a table cannot have the name as it is")
-            for name, text in zip(schema, self._headers(schema) or list(schema), strict=True)
-            if name != text
+            for name, text in zip(schema, self.header_texts(schema) or list(schema), strict=False)
+            if text not in (name, self.columns[name].header if name in self.columns else name)
         ]
         return [*changed, *losses(schema, self.non_finite)]
 
@@ -124,42 +98,54 @@ class Excel(Format):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
         """Write the workbook; the sheet grows in one pass while Polars' threads make and deflate its XML."""
-        from export_pipeline.formats.excel.workbook import Look, column_styles
+        from export_pipeline.formats.excel.workbook import column_styles
         from export_pipeline.formats.excel.writing import write
 
         schema = rows.collect_schema()
         look = Look(
-            sheet_name=self.sheet_name,
-            headers=self._headers(schema),
-            formats=self._codes(schema),
-            header_style=self.header_style,
-            table=None if self.table == "none" else self.table,
-            autofilter=self.autofilter,
-            alternating_rows=self.alternating_rows,
-            freeze=self._freeze(),
+            options=self,
+            names=self.all_names(schema),
+            headers=self.header_texts(schema),
+            looks=self.looks(schema),
+            formats=self.codes(schema),
             about=about,
+            workbook=self.workbook,
+            table=None if self.table == "none" or not self.header else self.table,
+            pictures=load(self.images, about),
+            hashes=self.protection.hashes(about.name) if self.protection else {},
         )
-        styles = column_styles(look)
-        columns = [Column(dtype, style) for dtype, style in zip(schema.dtypes(), styles, strict=True)]
+        formulas = self._pieces(schema)
+        columns = [
+            Column(schema.get(name, pl.Null()), style, of.covers, formulas[n], name in schema)
+            for n, (name, style, of) in enumerate(zip(look.names, column_styles(look), look.looks, strict=True))
+        ]
+        totals = [
+            part
+            for name, tally in tallies(look).items()
+            for part in partials(pl.col(str(look.names.index(name))), schema[name], tally.function)
+        ]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
-        packer = Packer(columns, cells, cap=self._max_rows - look.first + 1, first=look.first)
-        write(packer.blocks(rows), Package(sink), look, schema.names(), self.column_widths)
+        cap = self._max_rows - look.first + 1 - bool(self.totals)
+        packer = Packer(columns, cells, cap=cap, first=look.first, totals=totals)
+        write(packer.blocks(rows), Package(sink), look)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of all sheets."""
-        from export_pipeline.formats.excel.reader import read
+        from export_pipeline.formats.excel.reader import Layout, read
 
-        return read(path, schema, headers=self._headers(schema), formats=self._codes(schema))
+        layout = Layout(
+            headers=self.header_texts(schema),
+            formats=self.codes(schema),
+            first=self.first_row + self.header,
+            totals=bool(self.totals),
+            blanks=any(look.covers for look in self.looks(schema)),
+            formulas=self._pieces(schema),
+        )
+        return read(path, schema, layout)
 
-    def _headers(self, schema: pl.Schema) -> list[str] | None:
-        return headers(schema, table=self.table != "none") if self.header else None
-
-    def _codes(self, schema: pl.Schema) -> list[str | None]:
-        """Return the number format of each column, None for General."""
-        given = {name: None if code == "General" else code for name, code in self.column_formats.items()}
-        return [given.get(name, self.number_formats.code(dtype)) for name, dtype in schema.items()]
-
-    def _freeze(self) -> str | None:
-        if isinstance(self.freeze_panes, str):
-            return self.freeze_panes
-        return "A2" if self.freeze_panes and self.header else None
+    def _pieces(self, schema: pl.Schema) -> list[tuple[str, ...] | None]:
+        """Return the formula of each column's rows, as XML, between whose texts the number of the row stands."""
+        names = self.all_names(schema)
+        given = {formula.column: formula.formula for formula in self.formulas if formula.column}
+        made = [pieces(given[name], names) if name in given else None for name in names]
+        return [tuple(map(escaped_text, parts)) if parts else None for parts in made]

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -34,6 +35,8 @@ class Block:
     xml: Deflated
     longest: list[int]
     """Longest text of each column among the first rows of all; empty for all blocks but the first."""
+    totals: tuple[Any, ...] = ()
+    """What the expressions for totals made of the rows."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,11 @@ class _Cut:
 class Packer:
     """Packs rows; `cap` is the number of rows of data that a sheet takes, `first` the row number of the first."""
 
-    def __init__(self, columns: Sequence[Column], rows: Rows, *, cap: int, first: int) -> None:
+    def __init__(
+        self, columns: Sequence[Column], rows: Rows, *, cap: int, first: int, totals: Sequence[pl.Expr] = ()
+    ) -> None:
         self._columns, self._rows, self._cap, self._first = columns, rows, cap, first
+        self._totals = [total.alias(str(n)) for n, total in enumerate(totals)]
         self._size = max(1, min(_BLOCK_ROWS, _BLOCK_CELLS // max(1, len(columns))))
 
     def blocks(self, rows: pl.LazyFrame) -> Generator[Block]:
@@ -92,11 +98,14 @@ class Packer:
         rows.columns = [str(n) for n in range(rows.width)]
         xml = Deflated.of(self._xml(rows, self._first + cut.row))
         longest = self._longest(rows) if cut.sheet == cut.row == 0 else []
-        return Block(cut.sheet, rows.height, xml, longest)
+        totals = rows.select_seq(self._totals).row(0) if self._totals else ()
+        return Block(cut.sheet, rows.height, xml, longest, totals)
 
     def _xml(self, rows: pl.DataFrame, first: int) -> Iterator[memoryview]:
         """Yield the XML of rows: in one piece, in several where there is much text."""
-        texts = [pl.col(str(n)).str.len_bytes().sum() for n, c in enumerate(self._columns) if c.dtype == pl.String]
+        texts = [
+            pl.col(str(n)).str.len_bytes().sum() for n, c in enumerate(self._columns) if c.data and c.dtype == pl.String
+        ]
         size = sum(rows.select_seq(texts).row(0)) if texts else 0
         for part in rows.iter_slices(max(1, rows.height // (size // _TEXT + 1))):
             yield self._rows.xml(part, first)
@@ -105,7 +114,11 @@ class Packer:
     def _longest(self, rows: pl.DataFrame) -> list[int]:
         """Return the longest text of each column among the first rows."""
         # The width of dates and times comes from their format.
-        texts = [(n, pl.col(str(n)).cast(pl.String)) for n, c in enumerate(self._columns) if not c.dtype.is_temporal()]
+        texts = [
+            (n, pl.col(str(n)).cast(pl.String))
+            for n, c in enumerate(self._columns)
+            if c.data and not c.dtype.is_temporal()
+        ]
         made = rows.head(SAMPLE).select(text.str.len_chars().max().fill_null(0).alias(str(n)) for n, text in texts)
         longest = [0] * len(self._columns)
         for (n, _), length in zip(texts, made.row(0) if texts else (), strict=True):

@@ -37,6 +37,12 @@ class Column:
 
     dtype: pl.DataType
     style: int
+    blank: bool = False
+    """Whether cells without a value are written, too, because their style shows."""
+    formula: tuple[str, ...] | None = None
+    """The formula in each row: texts between which the number of the row stands."""
+    data: bool = True
+    """Whether the rows have this column; else it is a formula alone, behind them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Rows:
 
     def __init__(self, columns: Sequence[Column], *, non_finite: NonFinite = "empty", refs: bool = True) -> None:
         self._columns, self._refs = columns, refs
-        self._cells = [_cell(pl.col(str(n)), column.dtype, non_finite) for n, column in enumerate(columns)]
+        self._cells = [_made(pl.col(str(n)), column, non_finite) for n, column in enumerate(columns)]
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
         self._tails = self._shared_tails()
         self._flags = list(self._pattern())
@@ -80,7 +86,8 @@ class Rows:
     def _pattern(self) -> Iterator[pl.Expr]:
         """Yield for each column whether a frame has nulls and odd values in it."""
         for n, cell in enumerate(self._cells):
-            yield pl.col(str(n)).has_nulls().alias(f"null {n}")
+            nulls = pl.col(str(n)).has_nulls() if self._columns[n].data else pl.lit(value=False)
+            yield nulls.alias(f"null {n}")
             if cell.odd:
                 found = cell.is_odd if cell.is_odd is not None else reduce(pl.Expr.or_, (odd[0] for odd in cell.odd))
                 yield found.any().fill_null(value=False).alias(f"odd {n}")
@@ -97,7 +104,7 @@ class Rows:
                 made = self._whole(n, cell.form, style, cell.text)
                 for condition, form, text in reversed(cell.odd if odd else ()):
                     made = pl.when(condition).then(self._whole(n, form, style, text)).otherwise(made)
-                parts += [pl.lit(literal), made.fill_null("" if self._refs else "<c></c>")]
+                parts += [pl.lit(literal), made.fill_null(self._empty(n, column, style))]
                 literal = ""
             elif self._refs:
                 tail = f'"{style}{before}'
@@ -107,6 +114,18 @@ class Rows:
                 parts += [pl.lit(f"{literal}<c{style}{before}"), cell.text]
                 literal = after
         return pl.concat_str(*parts, pl.lit(f"{literal}</row>"))
+
+    def _empty(self, n: int, column: Column, style: str) -> pl.Expr:
+        """Return the cell of a null: none where its address says so and nothing of it shows."""
+        style = style if column.blank or column.formula else ""
+        if not self._refs:
+            return pl.lit(f"<c{style}></c>")
+        if not (column.blank or column.formula):
+            return pl.lit("")
+        formula = [pl.lit("<f>"), *_row_formula(column.formula), pl.lit("</f>")] if column.formula else []
+        return pl.concat_str(
+            pl.lit(f'<c r="{letters(n)}'), pl.col(_ROW), pl.lit(f'"{style}>'), *formula, pl.lit("</c>")
+        )
 
     def _whole(self, n: int, form: Form, style: str, text: pl.Expr) -> pl.Expr:
         """Return one cell as a text of its own; null where the value is null."""
@@ -125,6 +144,32 @@ class Rows:
             for column, cell in zip(self._columns, self._cells, strict=True)
         )
         return {tail: f"tail {n}" for n, tail in enumerate(tails)}
+
+
+def _made(column: pl.Expr, of: Column, non_finite: NonFinite) -> _Cell:
+    """Return how cells of a column are written: as their type is, or with a formula before the value it has."""
+    if of.formula is None:
+        return _cell(column, of.dtype, non_finite)
+    formula = pl.concat_str(_row_formula(of.formula))
+    if not of.data:
+        return _Cell(("><f>", "</f></c>"), formula)
+    plain = _cell(column, of.dtype, non_finite)
+
+    def computed(form: Form, text: pl.Expr) -> tuple[Form, pl.Expr]:
+        before = ' t="str">' if "inlineStr" in form[0] else form[0].removesuffix("<v>")
+        return (f"{before}<f>", "</v></c>"), pl.concat_str(formula, pl.lit("</f><v>"), text)
+
+    form, text = computed(plain.form, plain.text)
+    odd = [(condition, *computed(form, text)) for condition, form, text in plain.odd]
+    return _Cell(form, text, odd, plain.is_odd)
+
+
+def _row_formula(parts: Sequence[str]) -> list[pl.Expr]:
+    """Return the parts of a formula and the number of the row between them."""
+    made = [pl.lit(parts[0])]
+    for part in parts[1:]:
+        made += [pl.col(_ROW), pl.lit(part)]
+    return made
 
 
 def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Cell:

@@ -1,9 +1,9 @@
-"""What a sheet's header and numbers look like."""
+"""What the cells of a sheet look like: fonts, fills, lines, number formats."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import AfterValidator, Field
@@ -33,7 +33,8 @@ def _format_code(code: str) -> str:
     return code
 
 
-def _cell_address(text: str) -> str:
+def valid_address(text: str) -> str:
+    """Return the address of a cell that a sheet has; else ValueError."""
     found = re.fullmatch(r"([A-Z]{1,3})([1-9][0-9]{0,6})", text)
     column = 0
     for letter in found[1] if found else "":
@@ -47,36 +48,112 @@ Color = Annotated[str, AfterValidator(_color)]
 """Six hex digits: red, green, blue."""
 TableStyle = Annotated[str, AfterValidator(_table_style)]
 FormatCode = Annotated[str, AfterValidator(_format_code)]
-CellAddress = Annotated[str, AfterValidator(_cell_address)]
+CellAddress = Annotated[str, AfterValidator(valid_address)]
+Width = Annotated[float, Field(gt=0, le=255)]
+Line = Literal["hair", "thin", "medium", "thick", "dashed", "dotted", "double"]
 
 
-class HeaderStyle(Options):
-    """The look of the header row."""
+class Border(Options):
+    """Lines around each cell."""
 
-    bold: bool = True
+    short: ClassVar[str | None] = "line"
+
+    line: Line = "thin"
+    """Kind of the lines."""
+    color: Color = "BFBFBF"
+    """Color of the lines."""
+
+    def of_cell(self) -> Any:
+        """Return the border of a cell of openpyxl."""
+        from openpyxl.styles import Border as Made
+        from openpyxl.styles import Side
+
+        side = Side(self.line, color=self.color)
+        return Made(left=side, right=side, top=side, bottom=side)
+
+
+class CellStyle(Options):
+    """The look of cells; what is not given is Excel's own."""
+
+    font: str = Field("Calibri", min_length=1, max_length=31)
+    """Name of the font."""
+    size: float = Field(11, ge=1, le=409)
+    """Size of the text in points."""
+    bold: bool = False
     """Bold text."""
     italic: bool = False
     """Italic text."""
-    color: Color = "FFFFFF"
-    """Color of the text."""
-    fill: Color | None = "1F4E78"
+    underline: bool = False
+    """Underlined text."""
+    strike: bool = False
+    """Text that is struck through."""
+    color: Color | None = None
+    """Color of the text; null: black."""
+    fill: Color | None = None
     """Color behind the text; null for none."""
-    size: float = Field(11, ge=1, le=409)
-    """Size of the text in points."""
-    align: Literal["left", "center", "right"] | None = None
-    """Where the text stands in its cell; null: on the left."""
+    align: Literal["left", "center", "right", "justify"] | None = None
+    """Where the text stands in its cell; null: text on the left, numbers on the right."""
+    vertical: Literal["top", "center", "bottom"] | None = None
+    """Where the text stands in a high cell; null: at the bottom."""
+    indent: int = Field(0, ge=0, le=250)
+    """Steps that the text is moved in."""
     wrap: bool = False
-    """Break long headers into lines."""
+    """Break long texts into lines."""
+    border: Border | None = None
+    """Lines around each cell: `thin`, or `{line: medium, color: 1F4E78}`; null: as `borders` says."""
+
+    @property
+    def covers(self) -> bool:
+        """Whether a cell without a value shows it, too."""
+        return self.fill is not None or self.border is not None
 
     def of_cell(self) -> dict[str, Any]:
         """Return the properties of a cell of openpyxl."""
         from openpyxl.styles import Alignment, Font, PatternFill
 
+        if self == CellStyle():
+            return {}
         return {
-            "font": Font(name="Calibri", bold=self.bold, italic=self.italic, color=self.color, size=self.size),
+            "font": Font(
+                name=self.font,
+                size=self.size,
+                bold=self.bold,
+                italic=self.italic,
+                underline="single" if self.underline else None,
+                strike=self.strike or None,
+                color=self.color,
+            ),
             "fill": PatternFill("solid", fgColor=self.fill) if self.fill else PatternFill(),
-            "alignment": Alignment(horizontal=self.align, wrap_text=self.wrap or None),
-        }
+            "alignment": Alignment(
+                horizontal=self.align, vertical=self.vertical, indent=self.indent, wrap_text=self.wrap or None
+            ),
+        } | ({"border": self.border.of_cell()} if self.border else {})
+
+
+class HeaderStyle(CellStyle):
+    """The look of the header row."""
+
+    bold: bool = True
+    """Bold text."""
+    color: Color | None = "FFFFFF"
+    """Color of the text."""
+    fill: Color | None = "1F4E78"
+    """Color behind the text; null for none."""
+
+
+class ColumnOptions(Options):
+    """How one column looks."""
+
+    header: str | None = Field(None, min_length=1, max_length=255)
+    """Text of its header; null: its name."""
+    width: Width | None = None
+    """Width in characters; null: as `column_widths` says."""
+    number_format: FormatCode | None = None
+    """How its values show; null: as `column_formats` and `number_formats` say."""
+    style: CellStyle | None = None
+    """The look of its cells, in place of `data_style`."""
+    hidden: bool = False
+    """Hide it; its values are in the file."""
 
 
 class NumberFormats(Options):

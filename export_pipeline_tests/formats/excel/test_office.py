@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from export_pipeline_tests.formats.excel.written import capped
+from export_pipeline_tests.formats.excel.written import capped, written
 
 pytestmark = [
     pytest.mark.slow,
@@ -54,3 +54,47 @@ def test_libreoffice_sees_the_same_values(compact: bool, tmp_path: Path) -> None
             str(row["n"]), row["text"], row["moment"].strftime("%Y-%m-%d %H:%M:%S"), row["date"].isoformat(),
             str(row["wide"]), "30:00:00", "TRUE" if row["yes"] else "",
         ]  # fmt: skip
+
+
+def test_libreoffice_computes_the_formulas_and_draws_the_rich_workbook(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"agent": [f"a{n % 3}" for n in range(9)], "cost": [n / 4 for n in range(9)], "runs": range(9)}
+    )
+    form = capped(
+        8,
+        first_row=3,
+        title="Costs",
+        borders=True,
+        alternating_rows="FFF8E7",
+        header_style={"fill": "333F4F", "align": "center"},
+        columns={"cost": {"style": {"bold": True, "color": "1F4E78"}, "number_format": "0.00"}},
+        formulas=[
+            {"column": "double", "formula": "={cost}*2", "number_format": "0.00"},
+            {"column": "runs", "formula": "=ROW()-4"},
+            {"cell": "C1", "formula": '="<"&SUM({runs})&">"'},
+        ],
+        totals={"agent": {"label": "Total"}, "cost": "sum", "runs": "max", "double": {"formula": "=SUM({double})"}},
+        conditional_formatting=[{"color_scale": {"columns": ["cost"]}}, {"data_bar": {"columns": ["runs"]}}],
+        data_validation=[{"list": {"columns": ["agent"], "values": [f"a, {n}" for n in range(3)]}}],
+        print={"orientation": "landscape", "footer": "Page &P"},
+    )
+    written(frame, tmp_path, form)
+    for kind in ("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pdf"):
+        subprocess.run(
+            [
+                "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", kind,
+                "--outdir", str(tmp_path), str(tmp_path / "file.xlsx"),
+            ],
+            check=True, capture_output=True, timeout=180,
+        )  # fmt: skip
+    with (tmp_path / "file-Data.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["Costs", "", "<6>", ""]
+    assert rows[2:] == [
+        ["agent", "cost", "runs", "double"],
+        *([f"a{n % 3}", f"{n / 4:g}", str(n), f"{n / 2:g}"] for n in range(4)),
+        ["Total", "1.5", "3", "3"],
+    ]
+    drawn = (tmp_path / "file.pdf").read_bytes()
+    assert drawn.startswith(b"%PDF")
+    assert drawn.count(b"/Type/Page/") + drawn.count(b"/Type/Page ") + drawn.count(b"/Type/Page\n") >= 3  # sheets

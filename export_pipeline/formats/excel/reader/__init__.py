@@ -7,28 +7,25 @@ Python's zipfile and expat open the package and its small parts; cells are taken
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from export_pipeline.formats.excel.reader.layout import Layout
 from export_pipeline.formats.excel.reader.package import Workbook
 from export_pipeline.formats.excel.reader.sheets import frames
 
-__all__ = ["read"]
+__all__ = ["Layout", "read"]
 
 
-def read(
-    path: Path, schema: pl.Schema, *, headers: Sequence[str] | None, formats: Sequence[str | None]
-) -> Iterator[pl.DataFrame]:
+def read(path: Path, schema: pl.Schema, layout: Layout) -> Iterator[pl.DataFrame]:
     """Yield the rows of all sheets, in order, in batches, with this schema.
 
-    `headers` are the texts that the first row of each sheet must have (None: there is no such row), `formats` the
-    number format that each column's numbers must have (None: General). Raises ValueError that says where the file is
-    not as it must be.
+    Raises ValueError that says where the file is not as it must be.
     """
     with Workbook(path) as workbook:
         workbook.check_parts()
         for sheet in workbook.sheets():
-            rows = yield from frames(workbook, sheet, schema, headers, formats)
-            workbook.check_tables(sheet, rows, len(schema), headers)
+            rows = yield from frames(workbook, sheet, schema, layout)
+            workbook.check_tables(sheet, rows, layout)

@@ -10,12 +10,14 @@ Without addresses (``<row><c><v>1</v></c>``), every cell is there, and ``<c></c>
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 from export_pipeline.formats.excel.reader.columns import Column, values_of
+from export_pipeline.formats.excel.reader.formulas import computed, with_nulls
+from export_pipeline.formats.excel.reader.layout import Layout
 
 _FIRST_ROW = re.compile(rb'</row><row r="(\d+)">')
 
@@ -47,10 +49,12 @@ class _Cut:
 class Grid:
     """Reads pieces of sheets with these columns."""
 
-    def __init__(self, schema: pl.Schema, formats: Sequence[str | None], number_format: Callable[[int], str]) -> None:
-        columns = zip(schema.items(), formats, strict=True)
+    def __init__(self, schema: pl.Schema, layout: Layout, number_format: Callable[[int], str]) -> None:
+        columns = zip(schema.items(), layout.formats, strict=False)
         self._columns = [Column(name, dtype, code or "General") for (name, dtype), code in columns]
-        self._letters = [_letters(n) for n in range(len(schema))]
+        self._letters = [_letters(n) for n in range(layout.width)]
+        self._formulas = list(layout.formulas) or [None] * layout.width
+        self._blanks = layout.blanks
         self._number_format = number_format
 
     def read(self, xml: bytes) -> Piece:
@@ -74,7 +78,14 @@ class Grid:
             cells = following.gather(place).alias("cell")
             here, rest = _bare(cells) if digits is None else _addressed(cells, f'<c r="{letters}', digits)
             every = bool(here.all())
-            yield (rest if every else pl.select(pl.when(here).then(rest)).to_series()).alias(str(n))
+            found = rest if every else pl.select(pl.when(here).then(rest)).to_series()
+            formula = self._formulas[n]
+            if formula is not None:
+                found = computed(found, formula, digits, value=n < len(self._columns))
+            if self._blanks or formula is not None:
+                found = with_nulls(found)
+            if n < len(self._columns):
+                yield found.alias(str(n))
             place = place + 1 if every or digits is None else place + here.cast(pl.UInt32)
         ends = pl.concat([cut.starts, pl.Series([len(cut.cells)], dtype=pl.UInt32)])[1:]
         if not place.equals(ends):

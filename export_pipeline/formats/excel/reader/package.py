@@ -6,12 +6,14 @@ import posixpath
 import re
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from xml.etree import ElementTree as Tree
 
 from isal import isal_zlib
+
+from export_pipeline.formats.excel.reader.layout import Layout
 
 _PACKED = 1 << 19
 """Deflated bytes that are read at a time."""
@@ -62,8 +64,12 @@ class Workbook:
         for name in names:
             if name not in declared and name != "[Content_Types].xml" and name.rpartition(".")[2] not in endings:
                 raise ValueError(f"the part {name} has no type")
-            if declared.get(name) != _SHEET:
+            if declared.get(name) == _SHEET:
+                continue
+            if name.endswith((".xml", ".rels")):
                 self._tree(name)
+            else:
+                self._zip.read(name)  # its CRC must be right
             if name.endswith(".rels"):
                 self._targets(name)
 
@@ -75,7 +81,8 @@ class Workbook:
         if not found or len(titles) != len(set(titles)):
             raise ValueError("there is no sheet, or two of one name")
         for sheet in found:
-            yield targets[sheet.attrib[_ID]]
+            if sheet.attrib.get("state") != "hidden":  # lists of values to choose from
+                yield targets[sheet.attrib[_ID]]
 
     def stream(self, part: str, size: int) -> Iterator[bytes]:
         """Yield the bytes of a part, about `size` at a time; at the end size and CRC must be those of the directory.
@@ -114,22 +121,27 @@ class Workbook:
             self._formats = [known.get(int(cell.attrib.get("numFmtId", 0)), "?") for cell in cells]
         return self._formats[style]
 
-    def check_tables(self, sheet: str, rows: int, columns: int, headers: Sequence[str] | None) -> None:
+    def check_tables(self, sheet: str, rows: int, layout: Layout) -> None:
         """Refuse tables that do not span the sheet's rows or have other headers: Excel repairs those."""
         folder, name = posixpath.split(sheet)
         relations = f"{folder}/_rels/{name}.rels"
         if relations not in self._zip.namelist():
             return
         for part in self._targets(relations).values():
+            if not part.endswith(".xml"):
+                continue
             table = self._tree(part)
             if table.tag != f"{_MAIN}table":
                 continue
             named = [_unescaped(c.attrib["name"]) for c in table.iter(f"{_MAIN}tableColumn")]
-            if named != headers:
+            if named != layout.headers:
                 raise ValueError(f"the columns of {part} are not the headers")
-            end = re.fullmatch(r"A1:([A-Z]+)(\d+)", table.attrib["ref"])
-            if end is None or _number(end[1]) != columns or int(end[2]) != max(rows, 1) + 1:
+            end = re.fullmatch(r"A(\d+):([A-Z]+)(\d+)", table.attrib["ref"])
+            first, last = layout.first - 1, layout.first - 1 + max(rows, 1) + layout.totals
+            if end is None or _number(end[2]) != layout.width or (int(end[1]), int(end[3])) != (first, last):
                 raise ValueError(f"{part} spans {table.attrib['ref']}, not the {rows:,} rows of its sheet")
+            if int(table.attrib.get("totalsRowCount", 0)) != layout.totals:
+                raise ValueError(f"{part} has not as many rows of totals as its sheet")
 
     def _tree(self, part: str) -> Tree.Element:
         return Tree.fromstring(self._zip.read(part))  # noqa: S314 (expat, no entities: the file is ours)

@@ -1,0 +1,30 @@
+"""What a sheet must be, besides its values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the rows of a sheet stand, and what stands around and in them."""
+
+    headers: Sequence[str] | None
+    """Texts that the row above the data must have; None: there is no such row."""
+    formats: Sequence[str | None]
+    """The number format that each column's numbers must have; None for General."""
+    first: int
+    """Row number of the first row of data."""
+    totals: bool = False
+    """Whether a row of totals ends each sheet."""
+    blanks: bool = False
+    """Whether cells without a value are written."""
+    formulas: Sequence[tuple[str, ...] | None] = ()
+    """The formula, as XML, that each column's cells must have: texts between which the number of the row stands. Those
+    behind the columns of the data are columns of their own."""
+
+    @property
+    def width(self) -> int:
+        """Columns, with those that are formulas only."""
+        return len(self.formats)
