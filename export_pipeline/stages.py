@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import uuid
 from collections.abc import Callable
@@ -162,7 +163,7 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
         logical_time=times.format_instant(plan.logical_time),
         timezone=plan.config.timezone,
         filter=aggregate.filter.sentence() if aggregate.filter is not None else None,
-        version=extract.version,
+        version=hashlib.sha256(extract.version.encode()).hexdigest()[:16],  # it names paths of this machine
         folder=context.folder or context.home.root,
         roots=None if plan.trusted else (context.home.root, *context.stores.roots),
     )

@@ -47,6 +47,10 @@ class About(Options):
     roots: tuple[Path, ...] | None = None
     """The folders that such files must be in; None: anywhere."""
 
+    def told(self) -> dict[str, str]:
+        """Return what a file may say of itself: nothing of this machine."""
+        return self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
+
 
 class Format(Options):
     """How rows become a file.

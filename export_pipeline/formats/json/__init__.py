@@ -134,7 +134,7 @@ class Json(TextFormat):
             schema = rows.collect_schema()
             first, *others = self._spelling.parts(self.structure, self.layout)
             if self.include_metadata:
-                told = about.model_dump(exclude_none=True) | {"schema": texts_of(schema)}
+                told = about.told() | {"schema": texts_of(schema)}
                 first = replace(first, before="{" + self._spelling.metadata(told) + first.before[1:])
             folder = sink.path.parent
             match self.structure:
