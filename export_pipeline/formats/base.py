@@ -49,7 +49,8 @@ class About(Options):
 
     def told(self) -> dict[str, str]:
         """Return what a file may say of itself: nothing of this machine."""
-        return self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
+        told: dict[str, str] = self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
+        return told
 
 
 class Format(Options):
