@@ -47,10 +47,9 @@ class About(Options):
     roots: tuple[Path, ...] | None = None
     """The folders that such files must be in; None: anywhere."""
 
-    def told(self) -> dict[str, str]:
+    def told(self) -> dict[str, object]:
         """Return what a file may say of itself: nothing of this machine."""
-        told: dict[str, str] = self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
-        return told
+        return self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
 
 
 class Format(Options):
