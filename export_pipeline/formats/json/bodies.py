@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import IO, cast
 
@@ -109,13 +110,13 @@ class Whole(Filtered):
         self._held = b""
         self._ended = False
 
+    @abstractmethod
     def cut(self, data: bytes) -> int:
         """Return where the part that can be looked at ends; 0 where it is too short."""
-        raise NotImplementedError
 
+    @abstractmethod
     def filter(self, data: bytes, *, last: bool) -> bytes:
         """Return what becomes of a piece."""
-        raise NotImplementedError
 
     def read(self, size: int) -> bytes:
         """Return some more bytes."""
