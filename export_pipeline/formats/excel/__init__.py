@@ -6,6 +6,7 @@
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        styles.py               options of the look
+    charts.py    charts over the rows
     reader/      an independent reader, for verification
 """
 
@@ -22,6 +23,7 @@ from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
+from export_pipeline.formats.excel.charts import Chart
 from export_pipeline.formats.excel.names import MAX_COLUMNS, headers, valid_sheet_name
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.styles import CellAddress, FormatCode, HeaderStyle, NumberFormats, TableStyle
@@ -68,6 +70,8 @@ class Excel(Format):
     """How values show, by column: Excel's format codes."""
     non_finite: NonFinite = "empty"
     """NaN and infinities: an empty cell, text, an error value (#NUM!, #DIV/0!), or `error`: refuse them."""
+    charts: tuple[Chart, ...] = ()
+    """Charts over the sheet's columns."""
     compact: bool = False
     """Leave out the addresses of cells: smaller and faster, but some programs (MS Access) cannot read it."""
 
@@ -95,6 +99,8 @@ class Excel(Format):
                 cure="Keep fewer columns, or write Parquet or CSV.",
             )
         refuse_objects(schema, "a sheet")
+        for chart in self.charts:
+            chart.check(schema)
         widths = self.column_widths if isinstance(self.column_widths, dict) else {}
         for option, names in (("column_formats", list(self.column_formats)), ("column_widths", list(widths))):
             for name in names:
@@ -138,6 +144,8 @@ class Excel(Format):
             alternating_rows=self.alternating_rows,
             freeze=self._freeze(),
             about=about,
+            names=schema.names(),
+            charts=self.charts,
         )
         styles = column_styles(look)
         columns = [Column(dtype, style) for dtype, style in zip(schema.dtypes(), styles, strict=True)]

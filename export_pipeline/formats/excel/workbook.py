@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from export_pipeline.formats.base import About
+from export_pipeline.formats.excel.charts import Chart
 from export_pipeline.formats.excel.names import letters, numbered
 from export_pipeline.formats.excel.strings import escaped_text
 from export_pipeline.formats.excel.styles import HeaderStyle
@@ -45,6 +46,9 @@ class Look:
     freeze: str | None
     """The cell that the fixed rows and columns end before."""
     about: About
+    names: Sequence[str] = ()
+    """Names of the columns, for charts."""
+    charts: Sequence[Chart] = ()
 
     @property
     def first(self) -> int:
@@ -152,6 +156,9 @@ def _dress(sheet: Worksheet, look: Look, number: int, rows: int, widths: Sequenc
         sheet.column_dimensions[letters(n)].width = width
     if look.freeze:
         sheet.freeze_panes = look.freeze
+    below = 0.0
+    for chart in look.charts:
+        below = chart.add(sheet, look.names, look.first, rows, below)
     columns = len(look.formats)
     if not columns:
         return
