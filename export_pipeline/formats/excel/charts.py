@@ -93,24 +93,28 @@ class Chart(Options):
         `below` says where it goes if it has no anchor: so many centimetres under the sheet's upper edge.
         """
         import openpyxl.chart as charts
-        from openpyxl.chart.series_factory import SeriesFactory
+        from openpyxl.chart.data_source import AxDataSource, NumDataSource, NumRef
+        from openpyxl.chart.series import Series, SeriesLabel, XYSeries
+        from openpyxl.chart.shapes import GraphicalProperties
+        from openpyxl.utils import quote_sheetname
 
         made, options = _KINDS[self.kind]
         chart: Any = getattr(charts, made)()
         for option, value in options.items():
             setattr(chart, option, value)
 
-        def column(name: str) -> Any:
-            number = names.index(name) + 1
-            return charts.Reference(sheet, min_col=number, min_row=first, max_row=first + max(rows, 1) - 1)
+        def area(name: str) -> str:
+            # Written here: a Reference of openpyxl ends at row 1,000,000, a sheet does not.
+            column = letters(names.index(name))
+            return f"{quote_sheetname(sheet.title)}!${column}${first}:${column}${first + max(rows, 1) - 1}"
 
         for n, name in enumerate(self.values):
             scatter = self.kind == "scatter"
-            series = SeriesFactory(column(name), column(self.x) if scatter else None, title=name)
+            values, x = NumDataSource(NumRef(area(name))), AxDataSource(NumRef(area(self.x)))
+            series = XYSeries(idx=n, xVal=x, yVal=values) if scatter else Series(idx=n, cat=x, val=values)
+            series.order, series.tx, series.spPr = n, SeriesLabel(v=name), GraphicalProperties()
             self._color(series, n)
             chart.series.append(series)
-        if self.kind != "scatter":
-            chart.set_categories(column(self.x))
         self._texts(chart)
         chart.width, chart.height = self.width, self.height
         row = int(below / _ROW_HEIGHT) + 2

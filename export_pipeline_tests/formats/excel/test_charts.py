@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline.errors import ConfigError
-from export_pipeline.formats.excel import Excel
+from export_pipeline.formats.excel import MAX_ROWS, Excel
 from export_pipeline.formats.excel.charts import Chart
 from export_pipeline_tests.formats.excel.written import by_calamine, capped, written
 
@@ -47,6 +47,12 @@ def test_each_sheet_has_the_chart_of_its_rows(tmp_path: Path) -> None:
     ]
     corners = [(c.anchor._from.col, c.anchor._from.row) for c in book.worksheets[0]._charts]
     assert corners == [(4, 1), (4, 16)]
+
+
+def test_a_chart_reaches_to_the_last_row_of_a_full_sheet() -> None:
+    sheet = openpyxl.Workbook().active
+    Chart(x="day", values=("n",)).add(sheet, FRAME.columns, first=2, rows=MAX_ROWS - 1, below=0)
+    assert sheet._charts[0].series[0].val.numRef.f == "'Sheet'!$B$2:$B$1048576"
 
 
 def test_without_header_the_first_row_is_drawn(tmp_path: Path) -> None:
