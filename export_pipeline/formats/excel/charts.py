@@ -113,6 +113,8 @@ class Chart(Options):
             values, x = NumDataSource(NumRef(area(name))), AxDataSource(NumRef(area(self.x)))
             series = XYSeries(idx=n, xVal=x, yVal=values) if scatter else Series(idx=n, cat=x, val=values)
             series.order, series.tx, series.spPr = n, SeriesLabel(v=name), GraphicalProperties()
+            if self.kind == "line":
+                series.smooth = False  # the default curves, through values that are not there
             self._color(series, n)
             chart.series.append(series)
         self._texts(chart)
@@ -123,13 +125,15 @@ class Chart(Options):
 
     def _color(self, series: Any, number: int) -> None:
         from openpyxl.chart.marker import Marker
+        from openpyxl.drawing.colors import ColorChoice, SchemeColor
 
         color = self.colors[number] if number < len(self.colors) else None
         if self.kind == "scatter":  # points, not lines from one to the next
             series.marker = Marker("circle", size=5)
             series.graphicalProperties.line.noFill = True
-            if color:
-                series.marker.graphicalProperties.solidFill = color
+            # Markers without a color of their own are white in LibreOffice: those of Excel's theme, then.
+            fill = color or ColorChoice(schemeClr=SchemeColor(val=f"accent{number % 6 + 1}"))
+            series.marker.graphicalProperties.solidFill = fill
         elif color and self.kind == "line":
             series.graphicalProperties.line.solidFill = color
         elif color:

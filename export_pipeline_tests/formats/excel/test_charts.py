@@ -49,6 +49,16 @@ def test_each_sheet_has_the_chart_of_its_rows(tmp_path: Path) -> None:
     assert corners == [(4, 1), (4, 16)]
 
 
+def test_lines_are_straight_and_points_have_a_color(tmp_path: Path) -> None:
+    kinds = ("line", "scatter")
+    form = Excel(charts=[{"kind": kind, "x": "n", "values": ["n", "cost"], "colors": ["C00000"]} for kind in kinds])
+    line, scatter = openpyxl.load_workbook(written(FRAME, tmp_path, form).path).active._charts
+    assert [series.smooth for series in line.series] == [False, False]
+    first, second = (series.marker.graphicalProperties.solidFill for series in scatter.series)
+    assert first.srgbClr == "C00000"
+    assert second.schemeClr.val == "accent2"
+
+
 def test_a_chart_reaches_to_the_last_row_of_a_full_sheet() -> None:
     sheet = openpyxl.Workbook().active
     Chart(x="day", values=("n",)).add(sheet, FRAME.columns, first=2, rows=MAX_ROWS - 1, below=0)
