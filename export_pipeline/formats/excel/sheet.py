@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
 
 from export_pipeline.errors import ConfigError
+from export_pipeline.formats.excel.charts import Chart
 from export_pipeline.formats.excel.conditions import AnyRule
 from export_pipeline.formats.excel.formulas import Formula, Total, check_names
 from export_pipeline.formats.excel.images import Image
@@ -84,6 +85,8 @@ class SheetOptions(Options):
     """Protect the cells against changes; no encryption."""
     images: list[Image] = Field(default_factory=list, max_length=20)
     """Pictures such as a logo."""
+    charts: list[Chart] = Field(default_factory=list, max_length=100)
+    """Charts over the sheet's columns."""
     tab_color: Color | None = None
     """Color of the sheet's tab."""
     zoom: int = Field(100, ge=10, le=400)
@@ -138,6 +141,8 @@ class SheetOptions(Options):
             rule.check("conditional_formatting", names)
         for validation in self.data_validation:
             validation.check("data_validation", names)
+        for chart in self.charts:
+            chart.check(schema)
 
     def all_names(self, schema: pl.Schema) -> list[str]:
         """Return the columns of the data and, behind them, those that are formulas only."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from export_pipeline.formats.excel.charts import add_charts
 from export_pipeline.formats.excel.conditions import add_conditions
 from export_pipeline.formats.excel.edges import Edges
 from export_pipeline.formats.excel.images import place_images
@@ -183,6 +184,7 @@ _FEATURES: tuple[Feature, ...] = (
     set_up_pages,
     protect,
     place_images,
+    add_charts,
 )
 
 
