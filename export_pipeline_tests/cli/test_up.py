@@ -18,7 +18,7 @@ from export_pipeline.defs.instance import open_instance
 from export_pipeline.defs.lives import bury_abandoned
 from export_pipeline.errors import ConfigError
 from export_pipeline.home import Home
-from export_pipeline.instance import claimed
+from export_pipeline.instance import claimed, is_claimed
 from export_pipeline.results import ExportResult
 from export_pipeline.service import ExportService
 from export_pipeline_tests.cli.conftest import COMMANDS, Up, started
@@ -165,6 +165,7 @@ def test_a_killed_one(shared: Path) -> None:
         service = ExportService(Home(shared))
         wait_for(lambda: service.get_export_status(lost)[0].state == "running", 60, lambda: again.text)
         os.kill(again.pid, signal.SIGKILL)
+        wait_for(lambda: not is_claimed(Home(shared)), 10, lambda: again.text)  # a process dies a little later
         assert "http" in (shared / ".dagster" / "instance.json").read_text()
         done = inside(shared, "run", "failed-commands", "--json")
         assert done.code == 0  # it needs nobody, and is not misled by what was left
