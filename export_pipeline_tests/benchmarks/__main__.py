@@ -44,14 +44,17 @@ def _source(data: str, rows: int, folder: Path) -> tuple[Path, int]:
     return path, pl.scan_parquet(path).select(pl.len()).collect().item()
 
 
-def _wanted(only: str, rows: int) -> list[Case]:
+def _wanted(only: str, rows: int, data: str) -> list[Case]:
     missing = {word for word, module in NEEDS.items() if importlib.util.find_spec(module) is None}
     for word in sorted(missing):
         print(f"{word} is not installed: pip install -e '.[bench]'", file=sys.stderr)
     return [
         case
         for case in CASES
-        if only in case.key and not any(word in case.name for word in missing) and not (case.small and rows > 2_000_000)
+        if only in case.key
+        and not any(word in case.name for word in missing)
+        and not (case.small and rows > 2_000_000)
+        and (data == "commands" or not case.commands)
     ]
 
 
@@ -84,7 +87,7 @@ def main() -> None:
         else:
             for wanted in [0] if options.data == "flights" else options.rows:
                 source, rows = _source(options.data, wanted, folder)
-                cases = _wanted(options.only, rows)
+                cases = _wanted(options.only, rows, options.data)
                 say = lambda text: print(text, file=sys.stderr)  # noqa: E731
                 table += lines(cases, interleaved(cases, source, folder, options.runs, say), rows)
     _print(table)

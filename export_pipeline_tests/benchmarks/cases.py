@@ -27,6 +27,8 @@ class Case:
     """Whether the peer does not keep the order of the rows: shown, not compared."""
     small: bool = False
     """Whether it is too slow for 10M rows."""
+    commands: bool = False
+    """Whether it names columns of the commands."""
 
     @property
     def key(self) -> str:
@@ -165,8 +167,8 @@ CASES: tuple[Case, ...] = (
     Case("write json", "export_pipeline", _write("json"), ours=True),
     Case("write json", "export_pipeline, pretty", _write("json", pretty_print=True), ours=True),
     Case("write json", "export_pipeline, metadata", _write("json", include_metadata=True), ours=True),
-    Case("write json", "export_pipeline, nested", _write("json", structure=NESTED), ours=True),
-    Case("write json", "export_pipeline, normalized", _write("json", structure=NORMALIZED), ours=True),
+    Case("write json", "export_pipeline, nested", _write("json", structure=NESTED), ours=True, commands=True),
+    Case("write json", "export_pipeline, normalized", _write("json", structure=NORMALIZED), ours=True, commands=True),
     Case("write json", "duckdb copy array", _duckdb("format json, array true")),
     Case("write json", "chdb (unordered)", _chdb("JSON"), unordered=True),
     Case("write parquet", "export_pipeline", _write("parquet"), ours=True),
