@@ -68,11 +68,21 @@ def sample(case: Case, source: Path, folder: Path) -> Sample:
 def interleaved(
     cases: Iterable[Case], source: Path, folder: Path, runs: int, say: Callable[[str], None]
 ) -> Iterator[Sample]:
-    """Run all cases `runs` times, in turns, so that a busy minute does not fall on one of them."""
+    """Run all cases `runs` times, in turns, so that a busy minute does not fall on one of them.
+
+    A peer that cannot write these rows is left out.
+    """
     listed = list(cases)
     for turn in range(runs):
-        for case in listed:
-            made = sample(case, source, folder)
+        for case in list(listed):
+            try:
+                made = sample(case, source, folder)
+            except RuntimeError as error:
+                if case.ours:
+                    raise
+                say(str(error))
+                listed.remove(case)
+                continue
             say(f"{turn + 1}/{runs} {case.key}: {made.seconds:.2f} s, {made.peak:.0f} MB")
             yield made
 
