@@ -147,14 +147,11 @@ def _state(home: Home) -> dict[str, tuple[int, int, int]]:
 
 def _cancel_runs(home: Home, instance: Instance, screen: Screen) -> None:
     """Cancel what the instance is running, so that it ends cleanly; queued runs wait for the next `up`."""
-    import dagster as dg
-
-    from export_pipeline import labels
     from export_pipeline.defs.instance import open_instance
+    from export_pipeline.defs.lives import going, is_over
 
-    going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     with open_instance(home) as dagster:
-        runs = [run.run_id for run in dagster.get_runs(going) if labels.WORKER not in run.tags]
+        runs = going(dagster)
         if not runs:
             return
         screen.note(f"cancelling {len(runs)} running exports")
@@ -163,13 +160,6 @@ def _cancel_runs(home: Home, instance: Instance, screen: Screen) -> None:
                 with suppress(ExportError):
                     instance.terminate(run_id)
             time.sleep(1)
-            runs = [run_id for run_id in runs if not _is_over(dagster, run_id)]
+            runs = [run_id for run_id in runs if not is_over(dagster, run_id)]
             if not runs:
                 return
-
-
-def _is_over(dagster: object, run_id: str) -> bool:
-    import dagster as dg
-
-    run = dagster.get_run_by_id(run_id) if isinstance(dagster, dg.DagsterInstance) else None
-    return run is None or run.is_finished

@@ -103,3 +103,15 @@ def bury_abandoned(dagster: dg.DagsterInstance, home: Home) -> list[str]:
             end(dagster, run, "the instance that ran it was ended")
             buried.append(run.run_id)
     return buried
+
+
+def going(dagster: dg.DagsterInstance) -> list[str]:
+    """Return the ids of the runs that the instance itself is running; neither queued ones nor the command line's."""
+    wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    return [run.run_id for run in dagster.get_runs(wanted) if labels.WORKER not in run.tags]
+
+
+def is_over(dagster: dg.DagsterInstance, run_id: str) -> bool:
+    """Return whether a run has ended, or is not there any more."""
+    run = dagster.get_run_by_id(run_id)
+    return run is None or run.is_finished

@@ -237,6 +237,7 @@ def test_formats_that_do_not_fit_their_column_are_refused(formats: dict[str, Any
         ({"escape": "\\\\"}, "escape is one ASCII punctuation mark"),
         ({"escape": "\\", "null_value": "\\N"}, "must not hold the delimiter, a quote, the escape"),
         ({"encoding": "ascii", "bom": True}, "ASCII has no byte order mark"),
+        ({"encoding": "utf-16", "ascii_policy": "replace"}, "ascii_policy: replace is for encoding: ascii, not utf-16"),
         ({"encoding": "ascii", "null_value": "é"}, "is not ASCII"),
         ({"encoding": "ascii", "number_format": {"thousands_separator": "\u202f"}}, "is not ASCII"),
         ({"encoding": "latin-1"}, "'utf-8', 'utf-16' or 'ascii'"),

@@ -55,6 +55,8 @@ def allowed(row: dict[str, Any]) -> bool:
     """Return whether the options go together: the others are refused by name, which other tests prove."""
     if row.get("encoding") == "ascii" and row.get("bom"):
         return False
+    if row.get("ascii_policy", "refuse") != "refuse" and row.get("encoding", "ascii") != "ascii":
+        return False
     if row.get("null_value") in row.get("booleans", ()):
         return False
     marks = "".join((row.get("number_format") or {}).get(key, "") for key in ("separator", "thousandsSeparator"))
@@ -170,11 +172,13 @@ def test_duckdb_reads_the_same_texts(row: dict[str, Any], tmp_path: Path) -> Non
     options["column_formats"] = {k: v for k, v in row["column_formats"].items() if k in frame.columns}
     form = TypeAdapter(Csv).validate_python(options)
     path = form.write(frame.lazy(), tmp_path / f"file{form.suffix}").path
+    # With CR LF after a record that ends in an empty field, strict DuckDB 2.0 finds no rows at all.
+    strict = form.line_terminator == "\n"
     null = "no text is this" if form.null is None or form.quotes == "all" else form.null
     how = ", ".join(
         [
             f"delim='{form.delimiter}', quote='\"', escape='{form.escape}', header={form.headers}, nullstr='{null}'",
-            f"columns={dict.fromkeys(frame.columns, 'varchar')}, auto_detect=false, strict_mode=true",
+            f"columns={dict.fromkeys(frame.columns, 'varchar')}, auto_detect=false, strict_mode={strict}",
             "allow_quoted_nulls=false, max_line_size=10000000",
             f"new_line='{form.line_terminator.encode('unicode_escape').decode()}'",
         ]

@@ -75,6 +75,10 @@ class CsvOptions(TextFormat):
             raise ValueError(f'escape is one ASCII punctuation mark other than {_NO_ESCAPES}, not "{self.escape}"')
         if self.bom and self.encoding == "ascii":
             raise ValueError("ASCII has no byte order mark: leave out bom, or use encoding: utf-8")
+        if self.ascii_policy != "refuse" and self.encoding != "ascii":
+            raise ValueError(
+                f"ascii_policy: {self.ascii_policy} is for encoding: ascii, not {self.encoding}: leave it out"
+            )
         own = {f"null_value of {name!r}": form.null_value or "" for name, form in self.column_formats.items()}
         for what, text in (texts | own).items():
             if any(mark in text for mark in (self.delimiter, '"', self.escape, "\r", "\n")):
