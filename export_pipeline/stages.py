@@ -174,7 +174,7 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
             (folder / file.label).mkdir(exist_ok=True)
             path = folder / file.label / f"file{file.format.suffix}"
             artifacts[file.label] = run_native(
-                lambda file=file, path=path: file.format.write(  # type: ignore[misc]
+                lambda file=file, path=path: file.format.using(context.stores.environment).write(  # type: ignore[misc]
                     result,
                     path,
                     about=about,
@@ -211,7 +211,10 @@ def verify_files(context: Context, plan: Plan, write: Written) -> Written:
         artifact = write.artifacts[file.label]
         verified = run_native(
             lambda file=file, artifact=artifact: verify(  # type: ignore[misc]
-                artifact, file.format, progress=context.counting("verify", artifact.rows), stop=context.stop
+                artifact,
+                file.format.using(context.stores.environment),
+                progress=context.counting("verify", artifact.rows),
+                stop=context.stop,
             ),
             stop=context.stop,
         )

@@ -5,6 +5,10 @@ value and on its place, yet not on the order in which batches are added (Polars 
 swapped or changed cell changes it. Two columns have equal checksums where they hold equal values: -0.0 is not
 0.0, null is not "", every NaN is the same NaN, a category is its text.
 
+Where the rows are scattered over partitions, the place of a row in the whole is gone: the weight is then a hash of the
+row itself, with its keys. That proves every cell, bound to its row and its row to its partition, and the number of
+rows; the order inside a partition is kept by the writer, and not proven.
+
 The checksums are of the rows as the format holds them (`Format.render`): of the values for what a format keeps, of the
 text for what it writes as text.
 """
@@ -14,8 +18,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -40,8 +45,33 @@ class Loss(Options):
     """What is lost, in words."""
 
 
+class Part(Options):
+    """One file of an output that is a folder."""
+
+    name: str
+    """Its name below the folder, with slashes."""
+    rows: int
+    """Rows in it."""
+    bytes: int
+    """Its size."""
+    sha256: str
+    """Digest of its bytes, in hex."""
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A part as it is delivered: where it is, and the name it is to get."""
+
+    path: Path
+    name: str
+    bytes: int
+    sha256: str
+    part: str
+    """Its name below the folder."""
+
+
 class Artifact(Options):
-    """A finished file, with what is needed to prove later that it is unchanged and right."""
+    """A finished file, or a folder of them, with what is needed to prove later that it is unchanged and right."""
 
     path: Path
     """Where the file is."""
@@ -56,15 +86,35 @@ class Artifact(Options):
     columns: dict[str, str]
     """Name -> type of each column, as the format holds it."""
     bytes: int
-    """Size of the file."""
+    """Size of the file, of all parts together."""
     sha256: str
-    """Digest of the file's bytes, in hex, taken while they were written."""
+    """Digest of the file's bytes, in hex, taken while they were written; of a folder, see `digest_of_parts`."""
+    is_folder: bool = False
+    """Whether `path` is a folder, whose files are the parts."""
+    parts: tuple[Part, ...] = ()
+    """The files of a folder, in the order in which they are delivered."""
+    ordered: bool = True
+    """Whether the checksums also prove the order of the rows."""
     checksums: dict[str, str]
     """Name -> checksum of each column, 16 hex digits."""
     losses: tuple[Loss, ...] = ()
     """What the format could not hold."""
     seconds: float = 0.0
     """How long writing took."""
+
+    @property
+    def files(self) -> list[PartFile]:
+        """The parts of a folder, as they are delivered."""
+        return [
+            PartFile(self.path / part.name, f"{self.name}/{part.name}", part.bytes, part.sha256, part.name)
+            for part in self.parts
+        ]
+
+
+def digest_of_parts(parts: Iterable[Part]) -> str:
+    """Return the digest of a folder: the SHA-256 of its list, as ``sha256sum`` would print it."""
+    listing = "".join(f"{part.sha256}  {part.name}\n" for part in parts)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class Verified(Options):
@@ -124,6 +174,7 @@ class Meter:
         inspect: Callable[[pl.DataFrame, int], None] | None = None,
         progress: Progress | None = None,
         stop: threading.Event | None = None,
+        ordered: bool = True,
     ) -> None:
         self.rows = 0
         self.failure: BaseException | None = None
@@ -135,11 +186,18 @@ class Meter:
         self._waiting: list[pl.DataFrame] = []
         self._position = _unused("position", self._schema)
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
-        weight = pl.col(self._position).cast(pl.UInt64).hash() | 1
+        weight = pl.col(self._position).cast(pl.UInt64).hash() | 1 if ordered else self._row_weight()
         self._expressions = [
             (canonical(pl.col(name), dtype).hash() * weight).sum().alias(str(n))
             for n, (name, dtype) in enumerate(self._schema.items())
         ]
+
+    def _row_weight(self) -> pl.Expr:
+        """Return a hash of the whole row, for rows whose place is not known."""
+        mixed = pl.lit(0, dtype=pl.UInt64)
+        for n, (name, dtype) in enumerate(self._schema.items()):
+            mixed = (mixed + canonical(pl.col(name), dtype).hash(seed=n + 1)).hash()
+        return mixed | 1
 
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
@@ -204,10 +262,10 @@ def verify(
     Raises VerificationError that names what differs: the bytes, the number of rows, or the columns.
     """
     began = time.perf_counter()
-    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop)
+    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop, ordered=artifact.ordered)
     # The bytes are hashed beside the reading: a core and the page cache are free for it.
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
-        digest = pool.submit(_digest, artifact.path)
+        digest = pool.submit(_digest_parts if artifact.is_folder else _digest_file, artifact)
         unreadable = _read(artifact, format, meter)
         try:
             size, sha256 = digest.result()
@@ -258,6 +316,21 @@ def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unrea
     elif sha256 != artifact.sha256:
         found.append(f"its sha256 is {sha256}, not {artifact.sha256}")
     return found
+
+
+def _digest_file(artifact: Artifact) -> tuple[int, str]:
+    """Return size and sha256 of a single file."""
+    return _digest(artifact.path)
+
+
+def _digest_parts(artifact: Artifact) -> tuple[int, str]:
+    """Return size and sha256 of a folder: of the parts that were written, and of whatever else is in it."""
+    there = {path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()}
+    found = []
+    for name in [part.name for part in artifact.parts] + sorted(there - {part.name for part in artifact.parts}):
+        size, sha256 = _digest(artifact.path / name)
+        found.append(Part(name=name, rows=0, bytes=size, sha256=sha256))
+    return sum(part.bytes for part in found), digest_of_parts(found)
 
 
 def _digest(path: Path) -> tuple[int, str]:

@@ -1,0 +1,130 @@
+"""An output of several files: a folder that is filled part by part and appears complete or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from export_pipeline.errors import Cancelled, ExportError
+from export_pipeline.files import storage_error
+from export_pipeline.names import check_relative
+from export_pipeline.verification import Part
+
+MARKER = "_SUCCESS"
+"""The empty file that says that all others are there."""
+
+
+class PartSink:
+    """One part: a writable binary file-like, open only while bytes are written, so that thousands may be unfinished."""
+
+    def __init__(self, folder: PartFolder, name: str) -> None:
+        self.name, self.path = name, folder.work / name
+        self.bytes, self.rows = 0, 0
+        """What was written so far; who writes the rows counts them."""
+        self._folder, self._hash = folder, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take all bytes; raises Cancelled when asked to stop, StorageError when the disk refuses."""
+        view = memoryview(data)
+        try:
+            self._folder.check()
+            with self.path.open("ab", buffering=0) as file:
+                done = 0
+                while done < view.nbytes:
+                    done += file.write(view[done:]) or 0
+        except OSError as error:
+            self._folder.failure = self._folder.failure or storage_error(error, self.path)
+            raise
+        except BaseException as error:
+            self._folder.failure = self._folder.failure or error
+            raise
+        self._hash.update(view)
+        self.bytes += done
+        return done
+
+    def finished(self) -> Part:
+        """Return what is known of it."""
+        return Part(name=self.name, rows=self.rows, bytes=self.bytes, sha256=self._hash.hexdigest())
+
+    def writable(self) -> bool:
+        """Say that this is written to."""
+        return True
+
+    def flush(self) -> None:
+        """Do nothing: bytes are handed on at once."""
+
+    def close(self) -> None:
+        """Do nothing: it is closed between two writes."""
+
+
+class PartFolder:
+    """A hidden folder that takes its name when everything went well; a context manager. An error leaves nothing."""
+
+    def __init__(self, path: Path, *, stop: threading.Event | None = None) -> None:
+        self.path = path
+        self.work = path.with_name(f".{path.name}.{threading.get_ident():x}.part")
+        """Where the parts are until then."""
+        self.failure: BaseException | None = None
+        """What a part raised first; leaving the context raises it as it was."""
+        self.sinks: dict[str, PartSink] = {}
+        self._stop, self._lock = stop, threading.Lock()
+
+    def check(self) -> None:
+        """Raise Cancelled when asked to stop."""
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled("the export was stopped")
+
+    def part(self, name: str) -> PartSink:
+        """Begin a part with this name, a relative path; raises ConfigError for one that is not safe."""
+        try:
+            self.check()
+            check_relative(name)
+            sink = PartSink(self, name)
+            with self._lock:
+                self.sinks[name] = sink
+            sink.path.parent.mkdir(parents=True, exist_ok=True)
+            sink.path.touch(exist_ok=False)  # two parts never share a name
+        except BaseException as error:
+            failure = storage_error(error, self.work / name) if isinstance(error, OSError) else error
+            self.failure = self.failure or failure
+            raise
+        return sink
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts in the order in which they are read and delivered: by name, the marker last."""
+        return tuple(self.sinks[name].finished() for name in sorted(self.sinks, key=lambda n: (n == MARKER, n)))
+
+    def __enter__(self) -> PartFolder:
+        shutil.rmtree(self.work, ignore_errors=True)
+        try:
+            self.work.mkdir(parents=True)
+        except OSError as error:
+            raise storage_error(error, self.work) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        failure = self.failure
+        try:
+            if error is None and failure is None:
+                shutil.rmtree(self.path, ignore_errors=True)
+                self.work.rename(self.path)
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
+        if (
+            failure is not None
+            and not isinstance(error, ExportError)
+            and (error is None or isinstance(error, Exception))
+        ):
+            raise failure from error
+
+
+def part_files(path: Path) -> list[tuple[str, Path]]:
+    """Return name and path of the parts that are in a folder, in their order, without the marker."""
+    found = {p.relative_to(path).as_posix(): p for p in path.rglob("*") if p.is_file()}
+    return [(name, found[name]) for name in sorted(found) if PurePosixPath(name).name != MARKER]
