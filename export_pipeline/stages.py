@@ -15,7 +15,7 @@ from pydantic import Field
 
 from export_pipeline import snapshots, times
 from export_pipeline.config import ExportConfig
-from export_pipeline.destinations import Destination, Receipt, Request, deliver_manifest
+from export_pipeline.destinations import Destination, Receipt, Request, deliver_folder, deliver_manifest
 from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
@@ -116,6 +116,7 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
             logical_time=logical_time.astimezone(UTC),
             output_root=context.output_root,
             trusted=context.trusted,
+            environment=context.stores.environment,
         )
     for file in made.files:
         for destination in file.deliver:
@@ -230,7 +231,12 @@ def deliver(context: Context, plan: Plan, verify: Written) -> Delivered:
     there: dict[str, Delivery] = {}
     for file in plan.files:
         artifact, request = verify.artifacts[file.label], _request(context, plan, file)
-        receipts[file.label] = [destination.deliver(artifact, request) for destination in file.deliver]
+        receipts[file.label] = [
+            deliver_folder(destination, artifact, request)
+            if artifact.is_folder
+            else destination.deliver(artifact, request)
+            for destination in file.deliver
+        ]
         for destination, receipt in zip(file.deliver, receipts[file.label], strict=True):
             _, request, files = there.setdefault(destination.model_dump_json(), (destination, request, {}))
             files[file.label] = (artifact, receipt)

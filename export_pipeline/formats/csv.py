@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import BeforeValidator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError
-from export_pipeline.formats.base import About, TextFormat
+from export_pipeline.formats.base import About
 from export_pipeline.formats.readers import arrow_type, frame_of, growing
+from export_pipeline.formats.split import SplitFormat
 from export_pipeline.formats.texts import (
     finite,
     held,
@@ -39,7 +40,7 @@ def _named(names: dict[str, str]) -> BeforeValidator:
     return BeforeValidator(lambda given: names.get(given, given) if isinstance(given, str) else given)
 
 
-class Csv(TextFormat):
+class Csv(SplitFormat):
     """Comma-separated values: opens everywhere, keeps no types."""
 
     tag: ClassVar[str] = "csv"
@@ -129,6 +130,10 @@ class Csv(TextFormat):
                     if wrong.any():
                         raise refusal(name, start, wrong, "needs quotes", "Use quotes: minimal.")
 
+    def continued(self) -> Csv:
+        """Return the format of a part's later records."""
+        return self.replace(split=None, headers=False)
+
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Write the header, then stream the records through Polars' CSV sink."""
         schema = rows.collect_schema()
@@ -154,6 +159,9 @@ class Csv(TextFormat):
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Read with Arrow's streaming CSV parser, after comparing the header with Python's."""
+        if self.split is not None:
+            yield from self.read_parts(path, schema)
+            return
         with self.compression.decompressing(path) as file:
             empty = not file.read(1)
         if self.headers is not False:

@@ -100,4 +100,5 @@ def from_text(value: str | None, dtype: pl.DataType) -> pl.Expr:
     """Return the value of a key as a constant of its type."""
     if isinstance(dtype, pl.Boolean) and value is not None:
         return pl.lit({"true": True, "false": False}[value])
-    return pl.lit(value, dtype=pl.String).cast(dtype)
+    text = pl.lit(value, dtype=pl.String)
+    return text.str.to_date("%Y-%m-%d") if isinstance(dtype, pl.Date) else text.cast(dtype)
