@@ -15,12 +15,10 @@ text for what it writes as text.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -28,6 +26,7 @@ import polars as pl
 
 from export_pipeline.errors import Cancelled, StorageError, VerificationError
 from export_pipeline.options import Options
+from export_pipeline.parts import Part, PartFile, digest_of_file, digest_of_folder
 from export_pipeline.schemas import fields_of, inner_of, schema_of
 
 MASK = (1 << 64) - 1
@@ -43,31 +42,6 @@ class Loss(Options):
     """The column; none where the whole table is meant."""
     why: str
     """What is lost, in words."""
-
-
-class Part(Options):
-    """One file of an output that is a folder."""
-
-    name: str
-    """Its name below the folder, with slashes."""
-    rows: int
-    """Rows in it."""
-    bytes: int
-    """Its size."""
-    sha256: str
-    """Digest of its bytes, in hex."""
-
-
-@dataclass(frozen=True)
-class PartFile:
-    """A part as it is delivered: where it is, and the name it is to get."""
-
-    path: Path
-    name: str
-    bytes: int
-    sha256: str
-    part: str
-    """Its name below the folder."""
 
 
 class Artifact(Options):
@@ -109,12 +83,6 @@ class Artifact(Options):
             PartFile(self.path / part.name, f"{self.name}/{part.name}", part.bytes, part.sha256, part.name)
             for part in self.parts
         ]
-
-
-def digest_of_parts(parts: Iterable[Part]) -> str:
-    """Return the digest of a folder: the SHA-256 of its list, as ``sha256sum`` would print it."""
-    listing = "".join(f"{part.sha256}  {part.name}\n" for part in parts)
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class Verified(Options):
@@ -265,7 +233,7 @@ def verify(
     meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop, ordered=artifact.ordered)
     # The bytes are hashed beside the reading: a core and the page cache are free for it.
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
-        digest = pool.submit(_digest_parts if artifact.is_folder else _digest_file, artifact)
+        digest = pool.submit(_digest, artifact)
         unreadable = _read(artifact, format, meter)
         try:
             size, sha256 = digest.result()
@@ -318,26 +286,9 @@ def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unrea
     return found
 
 
-def _digest_file(artifact: Artifact) -> tuple[int, str]:
-    """Return size and sha256 of a single file."""
-    return _digest(artifact.path)
-
-
-def _digest_parts(artifact: Artifact) -> tuple[int, str]:
-    """Return size and sha256 of a folder: of the parts that were written, and of whatever else is in it."""
-    there = {path.relative_to(artifact.path).as_posix() for path in artifact.path.rglob("*") if path.is_file()}
-    found = []
-    for name in [part.name for part in artifact.parts] + sorted(there - {part.name for part in artifact.parts}):
-        size, sha256 = _digest(artifact.path / name)
-        found.append(Part(name=name, rows=0, bytes=size, sha256=sha256))
-    return sum(part.bytes for part in found), digest_of_parts(found)
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    """Return size and sha256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.hexdigest()
+def _digest(artifact: Artifact) -> tuple[int, str]:
+    """Return size and digest of the file, or of the folder."""
+    return digest_of_folder(artifact.path, artifact.parts) if artifact.is_folder else digest_of_file(artifact.path)
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:

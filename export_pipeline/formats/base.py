@@ -24,8 +24,9 @@ from export_pipeline.formats.guards import Guard, Look
 from export_pipeline.formats.parts import PartFolder
 from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
+from export_pipeline.parts import digest_of_parts
 from export_pipeline.schemas import texts_of
-from export_pipeline.verification import Artifact, Loss, Meter, Progress, digest_of_parts
+from export_pipeline.verification import Artifact, Loss, Meter, Progress
 
 _BATCH = 10_000
 """Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from export_pipeline.errors import Cancelled, ExportError
 from export_pipeline.files import storage_error
 from export_pipeline.names import check_relative
-from export_pipeline.verification import Part
+from export_pipeline.parts import Part
 
 MARKER = "_SUCCESS"
 """The empty file that says that all others are there."""
