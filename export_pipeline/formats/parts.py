@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -20,8 +21,8 @@ MARKER = "_SUCCESS"
 class PartSink:
     """One part: a writable binary file-like, open only while bytes are written, so that thousands may be unfinished."""
 
-    def __init__(self, folder: PartFolder, name: str) -> None:
-        self.name, self.path = name, folder.work / name
+    def __init__(self, folder: PartFolder, name: str, path: Path) -> None:
+        self.name, self.path = name, path
         self.bytes, self.rows = 0, 0
         """What was written so far; who writes the rows counts them."""
         self._folder, self._hash = folder, hashlib.sha256()
@@ -70,28 +71,37 @@ class PartFolder:
         self.failure: BaseException | None = None
         """What a part raised first; leaving the context raises it as it was."""
         self.sinks: dict[str, PartSink] = {}
-        self._stop, self._lock = stop, threading.Lock()
+        self._stop, self._lock, self._ended = stop, threading.Lock(), False
+        self._scratch = self.work.with_suffix(".scratch")
 
     def check(self) -> None:
-        """Raise Cancelled when asked to stop."""
+        """Raise Cancelled when asked to stop, ValueError when it has ended: Polars' threads may go on for a moment."""
+        if self._ended:
+            raise ValueError(f"{self.path.name} is closed")
         if self._stop is not None and self._stop.is_set():
             raise Cancelled("the export was stopped")
 
     def part(self, name: str) -> PartSink:
         """Begin a part with this name, a relative path; raises ConfigError for one that is not safe."""
-        try:
-            self.check()
-            check_relative(name)
-            sink = PartSink(self, name)
-            with self._lock:
-                self.sinks[name] = sink
-            sink.path.parent.mkdir(parents=True, exist_ok=True)
-            sink.path.touch(exist_ok=False)  # two parts never share a name
-        except BaseException as error:
-            failure = storage_error(error, self.work / name) if isinstance(error, OSError) else error
-            self.failure = self.failure or failure
-            raise
+        check_relative(name)
+        sink = self._begin(name, self.work / name)
+        self.sinks[name] = sink
         return sink
+
+    def temporary(self, name: str) -> PartSink:
+        """Begin a file that is needed on the way; it is gone at the end."""
+        return self._begin(name, self._scratch / name)
+
+    def _begin(self, name: str, path: Path) -> PartSink:
+        try:
+            with self._lock:  # no folder is made any more when it has ended
+                self.check()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(exist_ok=False)  # two parts never share a name
+        except BaseException as error:
+            self.failure = self.failure or (storage_error(error, path) if isinstance(error, OSError) else error)
+            raise
+        return PartSink(self, name, path)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -99,7 +109,8 @@ class PartFolder:
         return tuple(self.sinks[name].finished() for name in sorted(self.sinks, key=lambda n: (n == MARKER, n)))
 
     def __enter__(self) -> PartFolder:
-        shutil.rmtree(self.work, ignore_errors=True)
+        _remove(self.work)
+        _remove(self._scratch)
         try:
             self.work.mkdir(parents=True)
         except OSError as error:
@@ -110,18 +121,29 @@ class PartFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         failure = self.failure
+        with self._lock:
+            self._ended = True
+        _remove(self._scratch)
         try:
             if error is None and failure is None:
                 shutil.rmtree(self.path, ignore_errors=True)
                 self.work.rename(self.path)
         finally:
-            shutil.rmtree(self.work, ignore_errors=True)
+            _remove(self.work)
         if (
             failure is not None
             and not isinstance(error, ExportError)
             and (error is None or isinstance(error, Exception))
         ):
             raise failure from error
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder into which other threads may still write: they find no folder of that name any more."""
+    gone = path.with_name(path.name + ".gone")
+    with suppress(FileNotFoundError):
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def part_files(path: Path) -> list[tuple[str, Path]]:

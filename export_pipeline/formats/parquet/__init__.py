@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar, Literal, Self
+from typing import Annotated, BinaryIO, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import Field, PrivateAttr, model_validator
@@ -17,9 +17,10 @@ from export_pipeline.formats.parquet.codecs import AnyCodec, PageZstd
 from export_pipeline.formats.parquet.fields import RESERVED, ParquetField, ParquetSchema, refuse_lossy, refuse_nulls
 from export_pipeline.formats.parquet.keys import Encryption
 from export_pipeline.formats.parquet.order import SortedBy
+from export_pipeline.formats.parquet.partitions import write_partitions
 from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read_partitions, read_polars
 from export_pipeline.formats.parquet.writers import polars_options, write_arrow
-from export_pipeline.formats.parts import MARKER, PartFolder, PartSink
+from export_pipeline.formats.parts import MARKER, PartFolder
 from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
 from export_pipeline.schemas import leaves_of
 from export_pipeline.verification import Loss
@@ -183,30 +184,7 @@ class Parquet(Format):
 
     def encode_parts(self, rows: pl.LazyFrame, folder: PartFolder, about: About, name: str) -> None:  # noqa: ARG002
         """Stream every partition into files of its own, side by side, with bounded memory and open files."""
-        schema = rows.collect_schema()
-        inside = pl.Schema({column: dtype for column, dtype in schema.items() if column not in self.partition_by})
-        if not self.partition_by:
-            sink: Any = folder.part(f"{hive.folder(self.constants, [])}/part-0{self.extension}")
-            rows.sink_parquet(sink, **polars_options(self, inside))
-        else:
-
-            def provide(given: Any) -> PartSink:
-                try:
-                    (texts,) = given.partition_keys.cast(pl.String).rows()
-                    where = hive.folder(self.constants, zip(self.partition_by, texts, strict=True))
-                except BaseException as error:
-                    folder.failure = folder.failure or error
-                    raise
-                return folder.part(f"{where}/part-{given.index_in_partition}{self.extension}")
-
-            parts = pl.PartitionBy(
-                "",
-                key=self.partition_by,
-                include_key=False,
-                file_path_provider=provide,  # type: ignore[arg-type]
-                approximate_bytes_per_file=None,
-            )
-            rows.sink_parquet(parts, **polars_options(self, inside))
+        write_partitions(self, rows, folder)
         for part in folder.sinks.values():
             folder.check()
             with open_arrow(self, part.path) as file:

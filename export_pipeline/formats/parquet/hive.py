@@ -96,9 +96,8 @@ def check(by: Iterable[str], constants: Mapping[str, str], schema: pl.Schema) ->
         raise ConfigError("partition_by names every column: nothing is left for the files")
 
 
-def from_text(value: str | None, dtype: pl.DataType) -> pl.Expr:
-    """Return the value of a key as a constant of its type."""
-    if isinstance(dtype, pl.Boolean) and value is not None:
-        return pl.lit({"true": True, "false": False}[value])
-    text = pl.lit(value, dtype=pl.String)
+def from_text(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the values of a key from their texts."""
+    if isinstance(dtype, pl.Boolean):
+        return text.replace_strict({"true": True, "false": False}, return_dtype=dtype)
     return text.str.to_date("%Y-%m-%d") if isinstance(dtype, pl.Date) else text.cast(dtype)

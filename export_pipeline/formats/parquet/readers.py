@@ -18,17 +18,24 @@ if TYPE_CHECKING:
     from export_pipeline.formats.parquet import Parquet
 
 _BATCH = 65_536
+_TOGETHER = 100
+"""Small parts that are looked at together."""
 
 
 def read_arrow(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Read with Arrow."""
+    for batch in _batches(form, path, schema):
+        yield frame_of(batch, schema)
+
+
+def _batches(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[Any]:
+    """Yield Arrow's record batches of a file whose columns have these names."""
     with open_arrow(form, path) as file:
         if file.schema_arrow.names != schema.names():
             raise FormatError(f"the columns are {file.schema_arrow.names}, not {schema.names()}")
         _compare(form, file)
         for groups in _at_once(file, schema):
-            for batch in file.iter_batches(_BATCH, row_groups=groups):
-                yield frame_of(batch, schema)
+            yield from file.iter_batches(_BATCH, row_groups=groups)
 
 
 def _at_once(file: Any, schema: pl.Schema) -> list[list[int]]:
@@ -66,13 +73,31 @@ def read_polars(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.Dat
 
 def read_partitions(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Read every part of a folder with Arrow; the keys are taken from the names of its folders."""
+    import pyarrow as pa
+
     keys = form.partition_by
     inside = pl.Schema({name: dtype for name, dtype in schema.items() if name not in keys})
+    texts = pl.Schema({**inside, **dict.fromkeys(keys, pl.String())})
+    values = [hive.from_text(pl.col(key), schema[key]).alias(key) for key in keys]
+    waiting: list[Any] = []
+
+    def frame() -> pl.DataFrame:
+        """Thousands of small parts are looked at together: for each of them, the call costs more than the work."""
+        frame = frame_of(pa.concat_tables(waiting), texts)
+        waiting.clear()
+        return frame.with_columns(values).select(schema.names())
+
     for name, part in part_files(path):
-        texts = hive.values_of(name, form.constants, keys)
-        constants = [hive.from_text(texts[key], schema[key]).alias(key) for key in keys]
-        for frame in read_arrow(form, part, inside):
-            yield frame.with_columns(constants).select(schema.names())
+        found = hive.values_of(name, form.constants, keys)
+        for batch in _batches(form, part, inside):
+            table = pa.Table.from_batches([batch])
+            for key in keys:
+                table = table.append_column(key, pa.repeat(pa.scalar(found[key], pa.large_string()), len(batch)))
+            waiting.append(table)
+            if sum(map(len, waiting[-_TOGETHER:])) >= _BATCH or len(waiting) >= _TOGETHER:
+                yield frame()
+    if waiting:
+        yield frame()
 
 
 def _compare(form: Parquet, file: Any) -> None:
