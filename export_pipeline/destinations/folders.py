@@ -22,9 +22,10 @@ SHOWN = 3
 
 def deliver_folder(destination: Destination, folder: Artifact, request: Request) -> Receipt:
     """Deliver every part of a folder once, in order, and return the receipt of the whole."""
-    receipts = [
-        destination.deliver(file, request.replace(output=f"{request.output}/{file.part}")) for file in folder.files
-    ]
+    with request.ledger.database.kept_open():
+        receipts = [
+            destination.deliver(file, request.replace(output=f"{request.output}/{file.part}")) for file in folder.files
+        ]
     return Receipt(
         destination=destination.tag,
         place=_place(destination, folder, request, receipts),

@@ -51,7 +51,7 @@ class Parquet(Format):
     """Notes on the file, key and text, that readers find in its footer."""
     bloom_filters: list[str] = Field(default_factory=list)
     """Columns with a bloom filter, with which readers skip row groups when they look for one value of many. Such a file
-    is written by Arrow, which takes about twice as long."""
+    is written by Arrow, which takes about twice as long and makes larger files."""
     sorting_columns: list[SortedBy] = Field(default_factory=list)
     """Columns by which the rows are sorted, noted for readers: `[at, {column: id, descending: true}]`. The rows are
     checked, not sorted. Such a file is written by Arrow, too."""
