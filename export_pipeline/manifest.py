@@ -18,8 +18,21 @@ from export_pipeline.files import atomic
 from export_pipeline.options import Options
 
 
+class ManifestPart(Options):
+    """One file of an output that is a folder."""
+
+    name: str
+    """Its name below the destination's folder."""
+    rows: int
+    """Rows in it."""
+    bytes: int
+    """Its size."""
+    sha256: str
+    """Digest of its bytes, in hex."""
+
+
 class ManifestFile(Options):
-    """One delivered file."""
+    """One delivered file, or a folder of files."""
 
     name: str
     """Its name below the destination's folder."""
@@ -37,6 +50,8 @@ class ManifestFile(Options):
     """Column -> type."""
     losses: tuple[dict[str, Any], ...] = ()
     """What the format could not hold, by column and why."""
+    parts: tuple[ManifestPart, ...] = ()
+    """The files of a folder; `bytes` is then their sum, `sha256` that of their list as ``sha256sum`` prints it."""
 
 
 class Manifest(Options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def make_plan(
     logical_time: datetime,
     output_root: Path | None = None,
     trusted: bool = False,
+    environment: Collection[str] = (),
 ) -> Plan:
     """Resolve and check an export against the opened source.
 
@@ -86,7 +88,10 @@ def make_plan(
     result = query.check(schema)
     needed = query.needs(schema)
     for output in config.files:
-        output.format.check(result)
+        output.format.using(environment).check(result)
+        if output.format.is_folder:
+            for destination in output.deliver:
+                destination.check_folder()
     files = [
         PlannedFile(
             label=output.label,

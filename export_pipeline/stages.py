@@ -16,7 +16,7 @@ from pydantic import Field
 
 from export_pipeline import snapshots, times
 from export_pipeline.config import ExportConfig
-from export_pipeline.destinations import Destination, Receipt, Request, deliver_manifest
+from export_pipeline.destinations import Destination, Receipt, Request, deliver_folder, deliver_manifest
 from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
@@ -117,6 +117,7 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
             logical_time=logical_time.astimezone(UTC),
             output_root=context.output_root,
             trusted=context.trusted,
+            environment=context.stores.environment,
         )
     for file in made.files:
         for destination in file.deliver:
@@ -177,7 +178,7 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
             (folder / file.label).mkdir(exist_ok=True)
             path = folder / file.label / f"file{file.format.suffix}"
             artifacts[file.label] = run_native(
-                lambda file=file, path=path: file.format.write(  # type: ignore[misc]
+                lambda file=file, path=path: file.format.using(context.stores.environment).write(  # type: ignore[misc]
                     result,
                     path,
                     about=about,
@@ -215,7 +216,7 @@ def verify_files(context: Context, plan: Plan, write: Written) -> Written:
         verified = run_native(
             lambda file=file, artifact=artifact: verify(  # type: ignore[misc]
                 artifact,
-                file.format,
+                file.format.using(context.stores.environment),
                 progress=context.counting("verify", artifact.entries or artifact.rows),
                 stop=context.stop,
             ),
@@ -233,7 +234,12 @@ def deliver(context: Context, plan: Plan, verify: Written) -> Delivered:
     there: dict[str, Delivery] = {}
     for file in plan.files:
         artifact, request = verify.artifacts[file.label], _request(context, plan, file)
-        receipts[file.label] = [destination.deliver(artifact, request) for destination in file.deliver]
+        receipts[file.label] = [
+            deliver_folder(destination, artifact, request)
+            if artifact.is_folder
+            else destination.deliver(artifact, request)
+            for destination in file.deliver
+        ]
         for destination, receipt in zip(file.deliver, receipts[file.label], strict=True):
             _, request, files = there.setdefault(destination.model_dump_json(), (destination, request, {}))
             files[file.label] = (artifact, receipt)

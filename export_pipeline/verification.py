@@ -5,6 +5,10 @@ value and on its place, yet not on the order in which batches are added (Polars 
 swapped or changed cell changes it. Two columns have equal checksums where they hold equal values: -0.0 is not
 0.0, null is not "", every NaN is the same NaN, a category is its text.
 
+Where the rows are scattered over partitions, the place of a row in the whole is gone: the weight is then a hash of the
+row itself, with its keys. That proves every cell, bound to its row and its row to its partition, and the number of
+rows; the order inside a partition is kept by the writer, and not proven.
+
 The checksums are of the rows as the format holds them (`Format.render`): of the values for what a format keeps, of the
 text for what it writes as text. A format that arranges rows anew meters them twice: on the way in, in the order of the
 source, and in the order of the file, which the reader finds.
@@ -12,7 +16,6 @@ source, and in the order of the file, which the reader finds.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +27,7 @@ import polars as pl
 
 from export_pipeline.errors import Cancelled, StorageError, VerificationError
 from export_pipeline.options import Options
+from export_pipeline.parts import Part, PartFile, digest_of_file, digest_of_folder
 from export_pipeline.schemas import fields_of, inner_of, schema_of
 
 MASK = (1 << 64) - 1
@@ -42,7 +46,7 @@ class Loss(Options):
 
 
 class Artifact(Options):
-    """A finished file, with what is needed to prove later that it is unchanged and right."""
+    """A finished file, or a folder of them, with what is needed to prove later that it is unchanged and right."""
 
     path: Path
     """Where the file is."""
@@ -60,15 +64,29 @@ class Artifact(Options):
     columns: dict[str, str]
     """Name -> type of each column, as the format holds it."""
     bytes: int
-    """Size of the file."""
+    """Size of the file, of all parts together."""
     sha256: str
-    """Digest of the file's bytes, in hex, taken while they were written."""
+    """Digest of the file's bytes, in hex, taken while they were written; of a folder, see `digest_of_parts`."""
+    is_folder: bool = False
+    """Whether `path` is a folder, whose files are the parts."""
+    parts: tuple[Part, ...] = ()
+    """The files of a folder, in the order in which they are delivered."""
+    ordered: bool = True
+    """Whether the checksums also prove the order of the rows."""
     checksums: dict[str, str]
     """Name -> checksum of each column, 16 hex digits."""
     losses: tuple[Loss, ...] = ()
     """What the format could not hold."""
     seconds: float = 0.0
     """How long writing took."""
+
+    @property
+    def files(self) -> list[PartFile]:
+        """The parts of a folder, as they are delivered."""
+        return [
+            PartFile(self.path / part.name, f"{self.name}/{part.name}", part.bytes, part.sha256, part.name)
+            for part in self.parts
+        ]
 
 
 class Verified(Options):
@@ -128,6 +146,7 @@ class Meter:
         inspect: Callable[[pl.DataFrame, int], None] | None = None,
         progress: Progress | None = None,
         stop: threading.Event | None = None,
+        ordered: bool = True,
     ) -> None:
         self.rows = 0
         self.failure: BaseException | None = None
@@ -140,11 +159,19 @@ class Meter:
         self._position = _unused("position", self._schema)
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
         position = pl.col(self._position)
-        self._weight = (position.cast(pl.UInt64).hash() | 1).alias(self._position)
+        weight = (position.cast(pl.UInt64).hash() | 1) if ordered else self._row_weight()
+        self._weight = weight.alias(self._position)
         self._expressions = [
             (canonical(pl.col(name), dtype).hash() * position).sum().alias(str(n))
             for n, (name, dtype) in enumerate(self._schema.items())
         ]
+
+    def _row_weight(self) -> pl.Expr:
+        """Return a hash of the whole row, for rows whose place is not known."""
+        mixed = pl.lit(0, dtype=pl.UInt64)
+        for n, (name, dtype) in enumerate(self._schema.items()):
+            mixed = (mixed + canonical(pl.col(name), dtype).hash(seed=n + 1)).hash()
+        return mixed | 1
 
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
@@ -221,10 +248,10 @@ def verify(
     Raises VerificationError that names what differs: the bytes, the number of rows, or the columns.
     """
     began = time.perf_counter()
-    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop)
+    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop, ordered=artifact.ordered)
     # The bytes are hashed beside the reading: a core and the page cache are free for it.
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
-        digest = pool.submit(_digest, artifact.path)
+        digest = pool.submit(_digest, artifact)
         unreadable = _read(artifact, format, meter)
         try:
             size, sha256 = digest.result()
@@ -277,11 +304,9 @@ def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unrea
     return found
 
 
-def _digest(path: Path) -> tuple[int, str]:
-    """Return size and sha256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return file.tell(), digest.hexdigest()
+def _digest(artifact: Artifact) -> tuple[int, str]:
+    """Return size and digest of the file, or of the folder."""
+    return digest_of_folder(artifact.path, artifact.parts) if artifact.is_folder else digest_of_file(artifact.path)
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:

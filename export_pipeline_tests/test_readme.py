@@ -15,7 +15,7 @@ def test_the_format_section_is_that_of_the_models() -> None:
 def test_each_option_has_a_row_and_says_what_it_does() -> None:
     section = readme.section()
     for model in members_of(AnyFormat).values():
-        for name in model.model_fields:
+        for name in (info.alias or field for field, info in model.model_fields.items()):
             rows = [row for row in section.splitlines() if row.startswith(f"| `{name}` |")]
             assert rows, name
             assert all(row.rstrip(" |").rpartition(" | ")[2] for row in rows), name

@@ -92,6 +92,8 @@ class Screen:
         for receipt in result.receipts:
             if receipt.skipped:
                 self.note(f"{receipt.name}: not sent again, {receipt.reason}")
+            elif receipt.reason:
+                self.note(f"{receipt.name}: {receipt.reason}")
         for (output, why), columns in _by_reason(result.losses).items():
             self.note(f"{output}: {', '.join(columns)}: {why}" if columns else f"{output}: {why}")
         rate = f", {result.rows / result.seconds:,.0f} rows/s" if result.seconds > 0 and result.rows else ""
@@ -105,7 +107,8 @@ class Screen:
     def file(self, file: ExportedFile) -> None:
         """Print a file and that it is verified."""
         verified = f"verified: {file.rows:,} rows, {file.columns} columns"
-        self.out.print(f"[bold]{escape(file.path)}[/bold]  [green]{verified}[/green], {size(file.bytes)}")
+        many = "" if file.files is None else f" in {file.files:,} files"
+        self.out.print(f"[bold]{escape(file.path)}[/bold]  [green]{verified}[/green], {size(file.bytes)}{many}")
 
     def table(
         self,

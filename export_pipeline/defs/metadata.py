@@ -10,6 +10,7 @@ import dagster as dg
 
 from export_pipeline import times
 from export_pipeline.defs import plans
+from export_pipeline.destinations import Receipt
 from export_pipeline.pipeline import Delivered, Written
 from export_pipeline.plan import Plan
 from export_pipeline.query import Query
@@ -59,7 +60,7 @@ def _written(written: Written, plan: Plan) -> Metadata:
         for name, value in _file(artifact).items():
             shown[name if len(plan.files) == 1 else f"{file.label}_{name}"] = value
     shown["losses"] = losses_table(written)
-    if written.rows:
+    if written.rows and not plan.files[0].format.confidential:
         shown["preview"] = preview(plan, written)
     return shown
 
@@ -67,6 +68,7 @@ def _written(written: Written, plan: Plan) -> Metadata:
 def _file(artifact: Artifact) -> Metadata:
     return {
         "file": artifact.name,
+        **({"files": len(artifact.parts)} if artifact.is_folder else {}),
         "bytes": artifact.bytes,
         "sha256": artifact.sha256,
         "seconds": round(artifact.seconds, 3),
@@ -96,7 +98,7 @@ def delivered(done: Delivered, _plan: Plan) -> Metadata:
                 "sha256": receipt.sha256,
                 "checked": receipt.checked,
                 "at": times.format_instant(receipt.at),
-                "note": receipt.reason or ("recovered" if receipt.recovered else ""),
+                "note": _note(receipt),
             }
         )
         for label, receipt in receipts
@@ -104,6 +106,12 @@ def delivered(done: Delivered, _plan: Plan) -> Metadata:
     local = [receipt.place for _, receipt in receipts if receipt.destination == "local"]
     place = {"path": dg.MetadataValue.path(local[0])} if local else {}
     return place | {"receipts": dg.MetadataValue.table(records)}
+
+
+def _note(receipt: Receipt) -> str:
+    """Say what is special about a delivery."""
+    many = "" if receipt.files is None else f"a folder of {receipt.files:,} files"
+    return "; ".join(filter(None, (many, receipt.reason or ("recovered" if receipt.recovered else ""))))
 
 
 def materialized(plan: Plan, written: Written, done: Delivered, result: Metadata) -> Metadata:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -48,8 +48,21 @@ class Deliverable(Protocol):
         ...
 
 
+class PartReceipt(Options):
+    """Proof that one file of a folder is there; the ledger has its whole receipt."""
+
+    name: str
+    """The name it got, below the destination's folder."""
+    bytes: int
+    """Its size there."""
+    sha256: str
+    """Digest of its bytes, in hex."""
+    skipped: bool = False
+    """Whether it was not sent now, because it was delivered before."""
+
+
 class Receipt(Options):
-    """Proof that a file is where it should be: it was checked there, at that moment."""
+    """Proof that a file, or a folder of files, is where it should be: it was checked there, at that moment."""
 
     destination: str
     """Tag of the destination."""
@@ -76,7 +89,11 @@ class Receipt(Options):
     skipped: bool = False
     """Whether nothing was sent now, because it was delivered before."""
     reason: str = ""
-    """Why it was skipped."""
+    """Why it was skipped, and what else is to be said of it."""
+    files: int | None = None
+    """Number of files, where it is a folder; `sha256` is then that of their list, as ``sha256sum`` would print it."""
+    parts: tuple[PartReceipt, ...] = ()
+    """The files of a folder."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +178,13 @@ class Destination(Options):
 
     def check(self, request: Request) -> None:
         """Refuse what can be known to fail before anything is read: raises `ConfigError`."""
+
+    def check_folder(self) -> None:
+        """Refuse options that cannot be used with an output of several files: raises `ConfigError`."""
+
+    def others(self, folder: str, names: Collection[str], request: Request) -> list[str]:  # noqa: ARG002
+        """Return files that are in a delivered folder and not among these names, as far as this place can be listed."""
+        return []
 
     @abstractmethod
     def send(self, file: Deliverable, sending: Sending) -> Receipt:

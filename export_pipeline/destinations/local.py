@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from pydantic import field_validator
 
 from export_pipeline.destinations.base import Deliverable, Destination, Receipt, Request, Sending
 from export_pipeline.destinations.beneath import Folder, Unfinished, explained
-from export_pipeline.errors import ConfigError, DeliveryError, VerificationError
+from export_pipeline.errors import ConfigError, DeliveryError, ExportError, VerificationError
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name, check_relative, numbered
 
 MOST_VERSIONS = 9999
@@ -72,6 +72,29 @@ class Local(Destination):
     def check(self, request: Request) -> None:
         """Refuse an absolute folder outside of the allowed ones."""
         self._start(request)
+
+    def check_folder(self) -> None:
+        """Refuse to number the files of a folder: readers of the folder would take both versions."""
+        if self.if_exists == "version":
+            raise ConfigError(
+                "if_exists: version cannot be used with an output of several files: a reader would take every version",
+                cure="Put the time into file_name, as in '{name}-{date:YYYY-MM-DD-HHmm}', or use overwrite or fail.",
+            )
+
+    def others(self, folder: str, names: Collection[str], request: Request) -> list[str]:
+        """Return the visible files below a folder that are not among these names."""
+        try:
+            opened = self._opened(request, PurePosixPath(folder), make=False)
+            with opened as top:
+                found = [
+                    str(PurePosixPath(folder, place, name))
+                    for place, _, files, _ in os.fwalk(dir_fd=top.handle)
+                    for name in files
+                    if not name.startswith(".")
+                ]
+        except ExportError:
+            return []  # an output without a part has no folder
+        return sorted(set(found) - set(names))
 
     def send(self, file: Deliverable, sending: Sending) -> Receipt:
         """Copy the file under a hidden name, sync and read it back, then publish it in one step."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from export_pipeline.destinations.base import Destination, Receipt, Request
-from export_pipeline.manifest import Manifest, ManifestFile
+from export_pipeline.manifest import Manifest, ManifestFile, ManifestPart
 from export_pipeline.names import render_file_name
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ def deliver_manifest(
                 sha256=receipt.sha256,
                 columns=artifact.columns,
                 losses=tuple(loss.dump() for loss in artifact.losses),
+                parts=tuple(
+                    ManifestPart(name=file.name, rows=part.rows, bytes=part.bytes, sha256=part.sha256)
+                    for file, part in zip(artifact.files, artifact.parts, strict=True)
+                ),
             )
             for output, (artifact, receipt) in delivered.items()
         ],

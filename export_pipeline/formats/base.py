@@ -12,16 +12,19 @@ import os
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, ClassVar, cast
+from typing import BinaryIO, ClassVar, Self, cast
 
 import polars as pl
 
 from export_pipeline.compression import AnyCompression, Uncompressed
 from export_pipeline.errors import ExportError, FormatError
+from export_pipeline.formats.guards import Guard, Look
+from export_pipeline.formats.parts import PartFolder
 from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
+from export_pipeline.parts import digest_of_parts
 from export_pipeline.schemas import texts_of
 from export_pipeline.verification import Artifact, Loss, Meter, Progress
 
@@ -55,7 +58,8 @@ class About(Options):
 class Format(Options):
     """How rows become a file.
 
-    A format overrides `encode` and `read`, and where it needs to: `render`, `check`, `losses`, `inspect`.
+    A format overrides `encode` and `read`, and where it needs to: `render`, `check`, `losses`, `inspect`, `guard`. One
+    whose output may be several files also has `is_folder` and `encode_parts`.
     """
 
     extension: ClassVar[str]
@@ -72,6 +76,25 @@ class Format(Options):
         """The media type that these options give the file."""
         return self.media_type
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether these options make a folder of several files."""
+        return False
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the file is read back in the order of the rows; else the rows are proven, but not their order."""
+        return True
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the rows must not be shown anywhere else: the file is encrypted."""
+        return False
+
+    def using(self, environment: Collection[str]) -> Self:  # noqa: ARG002
+        """Return this format, allowed to read these environment variables as secrets."""
+        return self
+
     def check(self, schema: pl.Schema) -> None:
         """Refuse before anything is read what these options cannot do with these columns: ConfigError, FormatError."""
 
@@ -82,6 +105,10 @@ class Format(Options):
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows as the format holds them: same order, lossy columns cast; the checksums are of these."""
         return rows
+
+    def guard(self, schema: pl.Schema) -> Look | None:  # noqa: ARG002
+        """Return what looks at the rows before they are rendered, to refuse values; None where nothing does."""
+        return None
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
         """Refuse values (FormatError naming column and row). Called with batches of rendered rows, in any order, from
@@ -94,6 +121,19 @@ class Format(Options):
         `rows` must be run exactly once (it is metered), with the streaming engine, and nothing else than bytes written
         to the sink may depend on it. The sink has `write` (returns the length of its input) and `flush`.
         """
+
+    def encode_parts(
+        self,
+        rows: pl.LazyFrame,  # noqa: ARG002
+        folder: PartFolder,  # noqa: ARG002
+        about: About,  # noqa: ARG002
+        name: str,  # noqa: ARG002
+    ) -> None:
+        """Stream rendered rows into the parts of a folder, as `encode` does into one file; set the rows of each part.
+
+        `name` is that of the folder, for formats whose parts are called after it.
+        """
+        raise TypeError(f"{self.tag} is never a folder")
 
     @abstractmethod
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
@@ -123,15 +163,28 @@ class Format(Options):
         if not source:
             raise FormatError("there is no column to write", cure="Keep at least one column.")
         self.check(source)
-        rendered = self.render(rows)
-        meter = Meter(rendered.collect_schema(), inspect=self.inspect, progress=progress, stop=stop)
-        with Sink(path, stop=stop) as sink:
+        look = self.guard(source)
+        guard = Guard(look) if look is not None else None
+        guarded = guard.tap(rows) if guard is not None else rows
+        rendered = self.render(guarded)
+        meter = Meter(
+            rendered.collect_schema(), inspect=self.inspect, progress=progress, stop=stop, ordered=self.keeps_order
+        )
+        target = PartFolder(path, stop=stop) if self.is_folder else Sink(path, stop=stop)
+        filed = meter
+        with target:
             try:
-                filed = self._fill(rows, rendered, meter, sink, about or About())
+                if isinstance(target, Sink):
+                    filed = self._fill(guarded, rendered, meter, target, about or About())
+                else:
+                    self.encode_parts(meter.tap(rendered), target, about or About(), name or path.name)
             except Exception as error:
-                if isinstance(error, ExportError) or meter.failure is None:
+                # Polars wraps an exception of a callback into an error of its own
+                failure = (guard.failure if guard is not None else None) or meter.failure
+                if isinstance(error, ExportError) or failure is None:
                     raise
-                raise meter.failure from error  # Polars wraps an exception of a callback into an error of its own
+                raise failure from error
+        parts = target.parts if isinstance(target, PartFolder) else ()
         return Artifact(
             path=path,
             name=name or path.name,
@@ -140,9 +193,12 @@ class Format(Options):
             rows=meter.rows,
             entries=filed.rows if filed.rows != meter.rows else None,
             columns=texts_of(filed.schema),
-            bytes=sink.bytes,
-            sha256=sink.sha256,
+            bytes=target.bytes if isinstance(target, Sink) else sum(part.bytes for part in parts),
+            sha256=target.sha256 if isinstance(target, Sink) else digest_of_parts(parts),
             checksums=filed.checksums,
+            is_folder=self.is_folder,
+            parts=parts,
+            ordered=self.keeps_order,
             losses=tuple(self.losses(source)),
             seconds=round(time.perf_counter() - began, 3),
         )

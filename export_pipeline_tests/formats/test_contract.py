@@ -245,7 +245,7 @@ def peak(tag: str, source: Path, folder: Path) -> int:
 @each_format
 def test_memory_stays_flat(form: Format, tmp_path: Path) -> None:
     peaks = []
-    for millions in (1, 10):
+    for millions in (1, 5):
         source = tmp_path / f"{millions}.parquet"
         part = pl.DataFrame({"n": range(1_000_000)}).lazy()
         part = part.with_columns(
@@ -259,7 +259,7 @@ def test_memory_stays_flat(form: Format, tmp_path: Path) -> None:
             source, row_group_size=30_000, compression="zstd", compression_level=1
         )
         peaks.append(peak(form.tag, source, tmp_path))
-    # Ten times the rows: what is held of each row would show tenfold. How flat exactly, the benchmarks measure; readers
-    # read further ahead on a busy machine.
-    assert peaks[1] <= 500, peaks
-    assert peaks[1] <= 1.6 * peaks[0], peaks
+    # Five times the rows: what is held of each row would show fivefold. How flat exactly, up to ten millions, the
+    # benchmarks measure; readers read further ahead on a busy machine.
+    assert peaks[1] <= 450, peaks
+    assert peaks[1] <= 1.4 * peaks[0], peaks

@@ -68,7 +68,9 @@ def test_row_groups(tmp_path: Path) -> None:
     frame = pl.DataFrame({"n": range(10_000)})
     metadata = pq.ParquetFile(proven(parquet(row_group_size=3000), frame, tmp_path).path).metadata
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [3000, 3000, 3000, 1000]
-    assert pq.ParquetFile(proven(parquet(), frame, tmp_path).path).metadata.num_row_groups == 1
+    for size, groups in ((None, 2), ("auto", 1)):
+        form = parquet() if size is None else parquet(row_group_size=size)
+        assert pq.ParquetFile(proven(form, frame, tmp_path).path).metadata.num_row_groups == groups
 
 
 @pytest.mark.parametrize("statistics", [True, False])
@@ -83,11 +85,21 @@ def test_statistics(statistics: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"compression": "lzo"}, "no common reader opens LZO pages"),
+        ({"compression": "lzo"}, "cannot be verified; lz4 or snappy"),
         ({"compression": "zst"}, "did you mean 'zstd'"),
         ({"compression": {"zstd": 23}}, "less than or equal to 22"),
         ({"compression": {"snappy": 1}}, "valid dictionary"),
+        ({"compression": {"lzo": {}}}, "LZO pages are opened by neither"),
         ({"row_group_size": 0}, "greater than or equal to 1"),
+        ({"page_size": 1}, "greater than or equal to 1024"),
+        ({"schema": {"fields": [{"name": "a", "type": "int46"}]}}, "did you mean 'int64'"),
+        ({"schema": {"fields": [{"name": "a"}, {"name": "a"}]}}, "lists 'a' twice"),
+        ({"schema": {"metadata": {"a": "1"}}, "metadata": {"a": "2"}}, "differ in 'a'"),
+        ({"metadata": {"ARROW:schema": "x"}}, "the writer's own"),
+        ({"bloom_filters": ["a", "a"]}, "names a column twice"),
+        ({"bloom_filters": ["a"], "encryption": {"key": {"env": "EXPORT_K"}}}, "cannot be used with encryption"),
+        ({"bloom_filters": ["a"], "partition_by": ["b"]}, "cannot be used with partition_by"),
+        ({"commit_marker": True}, "is for folders"),
     ],
 )
 def test_wrong_options_are_refused(given: dict[str, Any], said: str) -> None:

@@ -150,11 +150,13 @@ class Csv(CsvOptions):
             refuse_non_finite(frame, start)
         for name in (name for name, dtype in frame.schema.items() if isinstance(dtype, pl.String)):
             self._inspect_texts(name, frame[name], start)
-        if start == 0 and self.headers is False and self.quotes != "all":
-            first = frame.to_series(0)
-            if isinstance(first.dtype, pl.String) and str(first[0]).startswith("\ufeff"):
-                why = "begins with a byte order mark, which readers drop at the start of a file"
-                raise refusal(frame.columns[0], 0, first.head(1).is_not_null(), why, "Use headers, or quotes: all.")
+        if self.headers is False and self.quotes != "all" and (start == 0 or self.is_folder):
+            first = frame.to_series(0) if self.is_folder else frame.to_series(0).head(1)
+            if isinstance(first.dtype, pl.String):
+                wrong = first.str.starts_with("\ufeff").fill_null(value=False)
+                if wrong.any():
+                    why = "begins with a byte order mark, which readers drop at the start of a file"
+                    raise refusal(frame.columns[0], start, wrong, why, "Use headers, or quotes: all.")
 
     def _inspect_texts(self, name: str, texts: pl.Series, start: int) -> None:
         if self.date_format or self.number_format or self.column_formats or self.formula_guard == "error":
@@ -167,6 +169,10 @@ class Csv(CsvOptions):
             wrong = texts.str.contains(self.dialect.forbidden).fill_null(value=False)
             if wrong.any():
                 raise refusal(name, start, wrong, "needs quotes", "Use quotes: minimal.")
+
+    def continued(self) -> Csv:
+        """Return the format of a part's later records."""
+        return self.replace(split=None, headers=False, bom=False)
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Write the header, then stream the records through Polars' CSV sink."""
@@ -221,6 +227,8 @@ class Csv(CsvOptions):
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Read with Arrow's streaming CSV parser, after comparing the header with Python's."""
+        if self.is_folder:
+            return self.read_parts(path, schema)
 
         @contextlib.contextmanager
         def opened() -> Iterator[IO[bytes]]:

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from export_pipeline.formats.base import TextFormat
 from export_pipeline.formats.csv.cells import ColumnFormat, DatePattern, reads_as_value
 from export_pipeline.formats.csv.dialect import Dialect, Quotes
 from export_pipeline.formats.csv.encodings import AsciiPolicy, Encoding
 from export_pipeline.formats.numbers import NumberFormat
+from export_pipeline.formats.split import SplitFormat
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 _TERMINATORS = {"lf": "\n", "crlf": "\r\n"}
@@ -25,7 +25,7 @@ def _named(names: dict[str, str]) -> BeforeValidator:
     return BeforeValidator(lambda given: names.get(given, given) if isinstance(given, str) else given)
 
 
-class CsvOptions(TextFormat):
+class CsvOptions(SplitFormat):
     """How values become fields, fields records, and records bytes."""
 
     delimiter: Annotated[Literal[",", ";", "\t", "|"], _named(_DELIMITERS)] = ","
