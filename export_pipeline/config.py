@@ -14,27 +14,18 @@ from export_pipeline import times
 from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
 from export_pipeline.destinations import AnyDestination, Local
+from export_pipeline.errors import did_you_mean
 from export_pipeline.filters import AnyFilter
 from export_pipeline.formats import AnyFormat, Csv
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
 from export_pipeline.notifications import AnyNotification
 from export_pipeline.options import Options
-from export_pipeline.query import Query, Sort
+from export_pipeline.query import Query, Sort, all_of, listed
 from export_pipeline.retries import Retry
 from export_pipeline.schedules import Schedule
 from export_pipeline.sources import AnySource
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,78}[a-z0-9])?")
-
-
-def _listed(value: Any) -> Any:
-    """One item may be written without the list around it."""
-    return value if isinstance(value, (list, tuple)) or value is None else [value]
-
-
-def _filter(value: Any) -> Any:
-    """A list of filters means all of them."""
-    return {"and": value} if isinstance(value, (list, tuple)) else value
 
 
 def checked_name(name: str, what: str) -> str:
@@ -45,7 +36,7 @@ def checked_name(name: str, what: str) -> str:
 
 
 FileName = Annotated[str, BeforeValidator(check_file_name)]
-Deliver = Annotated[list[AnyDestination], BeforeValidator(_listed), Field(min_length=1)]
+Deliver = Annotated[list[AnyDestination], BeforeValidator(listed), Field(min_length=1)]
 
 
 class Output(Options):
@@ -95,14 +86,15 @@ class ExportConfig(Options):
     source: AnySource | None = None
     """Where the rows come from: `{store, dataset}`, `{store, query}` or `{files}`."""
     sources: dict[str, AnySource] = Field(default_factory=dict)
-    """The same by name, for exports of several sources; `source` is one entry of it."""
-    filter: Annotated[AnyFilter | None, BeforeValidator(_filter)] = None
+    """Several sources by name, read in one consistent view. The export's rows are those of the first; sheets and
+    entities may take rows of the others."""
+    filter: Annotated[AnyFilter | None, BeforeValidator(all_of)] = None
     """Which rows to keep; a list means all of its filters."""
     aggregate: Aggregate | None = None
     """Groups and measures instead of single rows."""
     pivot: Pivot | None = None
     """Values of a column become columns."""
-    sort: Annotated[list[Sort], BeforeValidator(_listed)] = Field(default_factory=list)
+    sort: Annotated[list[Sort], BeforeValidator(listed)] = Field(default_factory=list)
     """Order of the rows; `-name` is descending. Nulls come last, ties keep the source's order."""
     limit: int | None = Field(None, ge=1)
     """At most this many rows, after sorting."""
@@ -122,7 +114,7 @@ class ExportConfig(Options):
     """When the export runs by itself."""
     retry: Retry = Field(default_factory=Retry)
     """Retries of reading and delivering."""
-    notify: Annotated[list[AnyNotification], BeforeValidator(_listed)] = Field(default_factory=list)
+    notify: Annotated[list[AnyNotification], BeforeValidator(listed)] = Field(default_factory=list)
     """Who is told how a run ended."""
 
     @model_validator(mode="before")
@@ -135,6 +127,15 @@ class ExportConfig(Options):
     def _named(cls, name: str) -> str:
         return checked_name(name, "an export")
 
+    @field_validator("sources")
+    @classmethod
+    def _named_sources(cls, sources: dict[str, AnySource]) -> dict[str, AnySource]:
+        for name in sources:
+            if not name:
+                raise ValueError("a source has no name")
+            checked_name(name, "a source")
+        return sources
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, name: str) -> str:
@@ -145,11 +146,7 @@ class ExportConfig(Options):
         if (self.source is None) == (not self.sources):
             given = "neither 'source' nor 'sources'" if self.source is None else "both 'source' and 'sources'"
             raise ValueError(f"{given} is given: name the rows once, such as source: {{files: sales.csv}}")
-        if len(self.sources) > 1:
-            raise ValueError(
-                f"'sources' names {len(self.sources)} sources ({', '.join(self.sources)}), but every format writes one:"
-                " join them in a query ({store, query}), or make one export of each"
-            )
+        self._check_sources()
         twice = sorted({"format", "file_name", "deliver"} & self.model_fields_set) if self.outputs else []
         if twice:
             raise ValueError(f"'outputs' is given, so {', '.join(map(repr, twice))} must stand inside each output")
@@ -158,6 +155,23 @@ class ExportConfig(Options):
             if labels.count(label) > 1:
                 raise ValueError(f"two outputs are called {label!r}: give each a name of its own")
         return self
+
+    def _check_sources(self) -> None:
+        """Refuse names of sources that are not there, and sources that nothing takes rows of."""
+        first, *others = self.inputs
+        used = set()
+        for output in self.files:
+            for part, table in output.format.tables().items():
+                if table.source is not None and table.source not in self.inputs:
+                    hint = did_you_mean(table.source, self.inputs)
+                    raise ValueError(f"{part!r} takes rows of a source {table.source!r}, which is not there ({hint})")
+                used.add(table.source or first)
+        for name in others:
+            if name not in used:
+                raise ValueError(
+                    f"nothing takes rows of the source {name!r}: the export's rows are those of {first!r}. Leave it"
+                    f" out, name it in a sheet or an entity (rows: {{source: {name}}}), or join both in a query"
+                )
 
     @property
     def inputs(self) -> dict[str, AnySource]:
@@ -197,6 +211,7 @@ class ExportConfig(Options):
             "name": self.name,
             "sources": {name: source.dump() for name, source in self.inputs.items()},
             "query": self.query.dump(),
+            "rows": next(iter(self.inputs)),
             "outputs": [output.dump() for output in self.files],
             "on_empty": self.on_empty,
         }

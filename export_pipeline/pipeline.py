@@ -3,7 +3,7 @@
 ::
 
     plan ─ extract ─ filter ─ aggregate ─ write ─ verify ─ deliver
-    Plan   Snapshot  Query    Query       Written Written  Delivered
+    Plan   Extracted Query    Query       Written Written  Delivered
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from export_pipeline.engines.native import run_native
 from export_pipeline.options import Options
 from export_pipeline.plan import Plan
 from export_pipeline.query import Query
-from export_pipeline.snapshots import Snapshot
-from export_pipeline.stages import Context, Delivered, Progress, Written, plan
+from export_pipeline.stages import Context, Delivered, Extracted, Progress, Written, plan
 
 __all__ = [
     "STAGES",
     "Context",
     "Delivered",
+    "Extracted",
     "Progress",
     "Result",
     "Stage",
@@ -58,7 +58,7 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("extract", stages.extract, ("plan",), Snapshot, retries=True),
+    Stage("extract", stages.extract, ("plan",), Extracted, retries=True),
     Stage("filter", stages.filter_rows, ("plan",), Query),
     Stage("aggregate", stages.aggregate, ("plan", "filter"), Query),
     Stage("write", stages.write, ("plan", "extract", "aggregate"), Written),
@@ -76,9 +76,9 @@ def preview(
     try:
         with context.staging.held():
             made = plan(context, config, logical_time or datetime.now(UTC))
-            snapshot = stages.extract(context, made)
-            with snapshot.reading() as found:
-                wanted = made.query.apply(found, stop=context.stop).head(rows)
+            extracted = stages.extract(context, made)
+            with extracted.reading() as found:
+                wanted = made.query.apply(next(iter(found.values())), stop=context.stop).head(rows)
                 return made, run_native(lambda: wanted.collect(engine="streaming"), stop=context.stop)
     finally:
         context.staging.remove()
@@ -89,7 +89,7 @@ class Result:
     """A finished run: what was planned, what is in the files, what arrived."""
 
     plan: Plan
-    snapshot: Snapshot
+    extracted: Extracted
     written: Written
     delivered: Delivered
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,26 @@ from export_pipeline.schemas import texts_of
 from export_pipeline.sources import Opened
 
 
+class Read(Options):
+    """What is read of one source."""
+
+    version: str
+    """Identity of the rows that were planned for; a pinned source that changed since is refused."""
+    columns: list[str] | None = None
+    """Columns to extract; None means all."""
+    pushed: AnyFilter | None = None
+    """The filter that extract may push into the source; each query's whole filter is applied again after it."""
+
+
+class PlannedTable(Options):
+    """Rows of their own for a part of a file."""
+
+    source: str
+    """Name of the source."""
+    query: Query
+    """The query with absolute instants and real columns."""
+
+
 class PlannedFile(Options):
     """One file to make: format, final name, destinations."""
 
@@ -32,6 +52,8 @@ class PlannedFile(Options):
     """Format and its options."""
     deliver: list[AnyDestination]
     """Where it goes."""
+    tables: dict[str, PlannedTable] = Field(default_factory=dict)
+    """Part of the file -> rows of its own; all else holds the rows of the export."""
 
 
 class Plan(Options):
@@ -47,14 +69,10 @@ class Plan(Options):
     """Hash of what decides the file; part of the delivery key."""
     logical_time: datetime
     """The instant that relative ranges and file names refer to, never "now"."""
-    source_version: str
-    """Identity of the rows that were planned for; a pinned source that changed since is refused."""
+    reads: dict[str, Read]
+    """Source -> what is read of it; the export's rows are those of the first."""
     query: Query
-    """The query with absolute instants and real columns."""
-    columns: list[str] | None = None
-    """Columns to extract; None means all."""
-    pushed: AnyFilter | None = None
-    """The filter that extract may push into the source; the whole filter is applied again after it."""
+    """What happens to the export's rows, with absolute instants and real columns."""
     types: dict[str, str] = Field(default_factory=dict)
     """Column -> type of the file's rows, as far as known before reading."""
     sentence: str = ""
@@ -69,7 +87,7 @@ class Plan(Options):
 
 def make_plan(
     config: ExportConfig,
-    opened: Opened,
+    opened: Mapping[str, Opened],
     *,
     run_id: str,
     logical_time: datetime,
@@ -77,53 +95,94 @@ def make_plan(
     trusted: bool = False,
     environment: Collection[str] = (),
 ) -> Plan:
-    """Resolve and check an export against the opened source.
+    """Resolve and check an export against its opened sources, the first of which has the export's rows.
 
     Raises `ConfigError` for everything that is wrong with it (unknown columns, operators that do not fit a type,
     formats that cannot hold the columns), before any row is read.
     """
     zone = times.zone(config.timezone)
-    schema = opened.schema
-    query = config.query.resolve(logical_time).bind(schema, opened.roles)
-    result = query.check(schema)
-    needed = query.needs(schema)
+    first = next(iter(opened))
+    query = _bound(config.query, opened[first], logical_time)
+    result = query.check(opened[first].schema)
+    files = []
     for output in config.files:
-        output.format.using(environment).check(result)
-        if output.format.is_folder:
+        format = output.format.using(environment)  # noqa: A001
+        tables = {
+            part: PlannedTable(
+                source=(source := table.source or first),
+                query=_bound(
+                    table.query(config.timezone, config.filter if source == first else None),
+                    opened[source],
+                    logical_time,
+                    part,
+                ),
+            )
+            for part, table in format.tables().items()
+        }
+        format.check(result)
+        format.check_tables(
+            result, {part: table.query.check(opened[table.source].schema) for part, table in tables.items()}
+        )
+        if format.is_folder:
             for destination in output.deliver:
                 destination.check_folder()
-    files = [
-        PlannedFile(
-            label=output.label,
-            name=render_file_name(
-                output.file_name,
-                name=config.name or "export",
-                logical_time=logical_time.astimezone(zone),
-                run_id=run_id,
-                output=output.label,
+        files.append(
+            PlannedFile(
+                label=output.label,
+                name=render_file_name(
+                    output.file_name,
+                    name=config.name or "export",
+                    logical_time=logical_time.astimezone(zone),
+                    run_id=run_id,
+                    output=output.label,
+                    format=output.format,
+                ),
                 format=output.format,
-            ),
-            format=output.format,
-            deliver=output.deliver,
+                deliver=output.deliver,
+                tables=tables,
+            )
         )
-        for output in config.files
-    ]
     _distinct(files)
+    uses: dict[str, list[Query]] = {first: [query]}
+    for file in files:
+        for table in file.tables.values():
+            uses.setdefault(table.source, []).append(table.query)
     return Plan(
         run_id=run_id,
         export=config.name or "export",
         config=config,
         config_hash=config.digest(),
         logical_time=logical_time,
-        source_version=opened.version,
+        reads={source: _read(opened[source], queries, first=source == first) for source, queries in uses.items()},
         query=query,
-        columns=None if set(needed) == set(schema.names()) else needed,
-        pushed=query.filter,
         types=texts_of(result),
         sentence=query.sentence(),
         files=files,
         output_root=output_root,
         trusted=trusted,
+    )
+
+
+def _bound(query: Query, opened: Opened, logical_time: datetime, part: str | None = None) -> Query:
+    """Return a query with absolute instants and real columns; ConfigError names the part of the file it is for."""
+    try:
+        bound = query.resolve(logical_time).bind(opened.schema, opened.roles)
+        bound.check(opened.schema)
+    except ConfigError as error:
+        if part is None:
+            raise
+        raise ConfigError(f"{part!r}: {error.message}", cure=error.cure) from error
+    return bound
+
+
+def _read(opened: Opened, queries: Sequence[Query], *, first: bool) -> Read:
+    """Return what these queries read of a source, together; of the first, all begin with the export's own filter."""
+    needed = {name for query in queries for name in query.needs(opened.schema)}
+    columns = [name for name in opened.schema if name in needed]
+    return Read(
+        version=opened.version,
+        columns=None if len(columns) == len(opened.schema) else columns,
+        pushed=queries[0].filter if first or len(queries) == 1 else None,
     )
 
 

@@ -26,6 +26,16 @@ from export_pipeline.filters import AnyFilter, Roles
 from export_pipeline.options import Options
 
 
+def listed(value: Any) -> Any:
+    """One item may be written without the list around it."""
+    return value if isinstance(value, (list, tuple)) or value is None else [value]
+
+
+def all_of(value: Any) -> Any:
+    """A list of filters means all of them."""
+    return {"and": value} if isinstance(value, (list, tuple)) else value
+
+
 class Sort(Options):
     """One key of the order of the rows; ``-name`` is descending. Nulls (and NaN) come last both ways."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from export_pipeline.options import Options
 from export_pipeline.plan import Plan, PlannedFile, make_plan
 from export_pipeline.query import Query
 from export_pipeline.snapshots import Snapshot
-from export_pipeline.sources import Opened, Stores
+from export_pipeline.sources import Opened, Stores, open_sources
 from export_pipeline.staging import Staging
 from export_pipeline.verification import Artifact, verify
 
@@ -73,18 +74,47 @@ class Context:
         """Return the callback that reports the rows of a stage."""
         return lambda rows: self.progress(Progress(stage, rows, total))
 
-    def open(self, config: ExportConfig, *, trusted: bool) -> Opened:
-        """Open the export's source for one consistent read."""
-        (source,) = config.inputs.values()
+    @contextmanager
+    def open(self, config: ExportConfig, *, trusted: bool) -> Iterator[dict[str, Opened]]:
+        """Open the export's sources in one consistent view."""
         stores = self.stores
         roots = None if trusted else (self.home.root, *stores.roots)
-        folder = self.folder or self.home.root
-        # Finding out the types of text files and loose tables reads all of their rows.
-        return run_native(lambda: source.open(stores, roots, folder=folder), stop=self.stop)
+        with ExitStack() as stack:
+            several = open_sources(config.inputs, stores, roots, folder=self.folder or self.home.root)
+            # Finding out the types of text files and loose tables reads all of their rows.
+            yield run_native(lambda: stack.enter_context(several), stop=self.stop)
 
 
 Delivery = tuple[Destination, Request, dict[str, tuple[Artifact, Receipt]]]
 """A destination, how to ask it, and what it got by output."""
+
+
+class Extracted(Options):
+    """The rows of all sources, in one consistent view."""
+
+    snapshots: dict[str, Snapshot]
+    """Source -> its rows; the export's are those of the first."""
+
+    @property
+    def first(self) -> Snapshot:
+        """The source that the export's rows are of."""
+        return next(iter(self.snapshots.values()))
+
+    @property
+    def version(self) -> str:
+        """Identity of all rows."""
+        return " ".join(snapshot.version for snapshot in self.snapshots.values())
+
+    @contextmanager
+    def reading(self) -> Iterator[dict[str, pl.LazyFrame]]:
+        """Give the rows of each source; SourceError where they are not what was extracted."""
+        with ExitStack() as stack:
+            yield {name: stack.enter_context(snapshot.reading()) for name, snapshot in self.snapshots.items()}
+
+    def check(self) -> None:
+        """Raise `SourceError` where a file is gone or was changed."""
+        for snapshot in self.snapshots.values():
+            snapshot.check()
 
 
 class Written(Options):
@@ -125,24 +155,31 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
     return made
 
 
-def extract(context: Context, plan: Plan) -> Snapshot:
+def extract(context: Context, plan: Plan) -> Extracted:
     """Take the rows, in one consistent read, into the run's folder; files that stand still are pinned."""
+    taken: dict[str, Snapshot] = {}
     with context.open(plan.config, trusted=plan.trusted) as opened:
-        opened.expect(plan.source_version)
-        opened.wanted(plan.columns)  # a store moves on: it may have lost a column since
-        (name,) = plan.config.inputs
-        return run_native(
-            lambda: snapshots.stage(
-                opened,
-                context.staging.folder,
-                name=name,
-                columns=plan.columns,
-                filter=plan.pushed,
-                progress=context.counting("extract", opened.count()),
+        for name, read in plan.reads.items():
+            opened[name].expect(read.version)
+            opened[name].wanted(read.columns)  # a store moves on: it may have lost a column since
+        counts = [opened[name].count() for name in plan.reads]
+        total = None if None in counts else sum(count or 0 for count in counts)
+        for name, read in plan.reads.items():
+            before = sum(snapshot.rows for snapshot in taken.values())
+            report = context.counting("extract", total)
+            taken[name] = run_native(
+                lambda name=name, read=read, before=before, report=report: snapshots.stage(  # type: ignore[misc]
+                    opened[name],
+                    context.staging.folder,
+                    name=name,
+                    columns=read.columns,
+                    filter=read.pushed,
+                    progress=lambda rows: report(before + rows),
+                    stop=context.stop,
+                ),
                 stop=context.stop,
-            ),
-            stop=context.stop,
-        )
+            )
+    return Extracted(snapshots=taken)
 
 
 def filter_rows(context: Context, plan: Plan) -> Query:
@@ -157,7 +194,7 @@ def aggregate(context: Context, plan: Plan, filter: Query) -> Query:  # noqa: A0
     return plan.query.replace(filter=filter.filter)
 
 
-def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> Written:
+def write(context: Context, plan: Plan, extract: Extracted, aggregate: Query) -> Written:
     """Run the query and stream its rows into each output's format. Values are computed once for all outputs."""
     about = About(
         name=plan.export,
@@ -171,19 +208,26 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
     artifacts: dict[str, Artifact] = {}
     folder = context.staging.folder
     with extract.reading() as rows:
-        result = aggregate.apply(rows, stop=context.stop)
-        if len(plan.files) > 1 and not aggregate.streams:
-            result = _once(result, folder / "result.parquet", context.stop)
+        results = _Results(rows, folder, context.stop)
+        result = results.of(next(iter(rows)), aggregate, shared=len(plan.files) > 1)
+        asked = [(table.source, table.query) for file in plan.files for table in file.tables.values()]
         for file in plan.files:
+            tables = {
+                part: results.of(table.source, table.query, shared=asked.count((table.source, table.query)) > 1)
+                for part, table in file.tables.items()
+            }
             (folder / file.label).mkdir(exist_ok=True)
             path = folder / file.label / f"file{file.format.suffix}"
             artifacts[file.label] = run_native(
-                lambda file=file, path=path: file.format.using(context.stores.environment).write(  # type: ignore[misc]
+                lambda file=file, path=path, tables=tables: file.format.using(  # type: ignore[misc]
+                    context.stores.environment
+                ).write(
                     result,
                     path,
+                    tables=tables,
                     about=about,
                     name=file.name,
-                    progress=context.counting("write", extract.rows if aggregate.filter is None else None),
+                    progress=context.counting("write", extract.first.rows if aggregate.filter is None else None),
                     stop=context.stop,
                 ),
                 stop=context.stop,
@@ -200,12 +244,31 @@ def write(context: Context, plan: Plan, extract: Snapshot, aggregate: Query) -> 
     return Written(artifacts=artifacts, rows=count, seconds={k: a.seconds for k, a in artifacts.items()})
 
 
-def _once(rows: pl.LazyFrame, path: Path, stop: threading.Event) -> pl.LazyFrame:
-    """Compute rows once for several files: float sums may differ in the last bit from one computation to the next."""
-    with Sink(path, stop=stop) as sink:
-        target = cast("BinaryIO", sink)
-        run_native(lambda: rows.sink_parquet(target, row_group_size=snapshots.ROW_GROUP, compression="lz4"), stop=stop)
-    return pl.scan_parquet(path)
+class _Results:
+    """Results of queries, each computed once where several files or parts show it: float sums may differ in the last
+    bit from one computation to the next."""
+
+    def __init__(self, rows: Mapping[str, pl.LazyFrame], folder: Path, stop: threading.Event) -> None:
+        self._rows, self._folder, self._stop = rows, folder, stop
+        self._made: list[tuple[str, Query, pl.LazyFrame]] = []
+
+    def of(self, source: str, query: Query, *, shared: bool) -> pl.LazyFrame:
+        """Return the result of a query over the rows of a source."""
+        for place, asked, result in self._made:
+            if (place, asked) == (source, query):
+                return result
+        result = query.apply(self._rows[source], stop=self._stop)
+        if shared and not query.streams:
+            path = self._folder / f".result-{len(self._made)}.parquet"
+            with Sink(path, stop=self._stop) as sink:
+                target = cast("BinaryIO", sink)
+                run_native(
+                    lambda: result.sink_parquet(target, row_group_size=snapshots.ROW_GROUP, compression="lz4"),
+                    stop=self._stop,
+                )
+            result = pl.scan_parquet(path)
+        self._made.append((source, query, result))
+        return result
 
 
 def verify_files(context: Context, plan: Plan, write: Written) -> Written:

@@ -28,7 +28,7 @@ import polars as pl
 from export_pipeline.errors import Cancelled, StorageError, VerificationError
 from export_pipeline.options import Options
 from export_pipeline.parts import Part, PartFile, digest_of_file, digest_of_folder
-from export_pipeline.schemas import fields_of, inner_of, schema_of
+from export_pipeline.schemas import fields_of, inner_of, schema_of, texts_of
 
 MASK = (1 << 64) - 1
 _AT_ONCE = 50_000
@@ -43,6 +43,24 @@ class Loss(Options):
     """The column; none where the whole table is meant."""
     why: str
     """What is lost, in words."""
+
+
+class Proof(Options):
+    """What is needed to prove the rows of one part of a file that has rows of its own."""
+
+    part: str
+    """Name of the part: a sheet."""
+    rows: int
+    """Rows in it."""
+    columns: dict[str, str]
+    """Name -> type of each column, as the format holds it."""
+    checksums: dict[str, str]
+    """Name -> checksum of each column, 16 hex digits."""
+
+    @classmethod
+    def of(cls, part: str, meter: Meter) -> Proof:
+        """Return the proof of the rows that have passed a meter."""
+        return cls(part=part, rows=meter.rows, columns=texts_of(meter.schema), checksums=meter.checksums)
 
 
 class Artifact(Options):
@@ -75,6 +93,8 @@ class Artifact(Options):
     """Whether the checksums also prove the order of the rows."""
     checksums: dict[str, str]
     """Name -> checksum of each column, 16 hex digits."""
+    tables: tuple[Proof, ...] = ()
+    """Parts of the file that have rows of their own."""
     losses: tuple[Loss, ...] = ()
     """What the format could not hold."""
     seconds: float = 0.0
@@ -111,6 +131,10 @@ class Readable(Protocol):
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of the file, in order, with this schema; not with the library that wrote them."""
+        ...
+
+    def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Yield the rows of one part that has its own."""
         ...
 
 
@@ -154,6 +178,7 @@ class Meter:
         self._schema = pl.Schema(schema)
         self._sums = [0] * len(self._schema)
         self._inspect, self._progress, self._stop = inspect, progress, stop
+        self._parent: Meter | None = None
         self._lock = threading.Lock()
         self._waiting: list[pl.DataFrame] = []
         self._position = _unused("position", self._schema)
@@ -172,6 +197,12 @@ class Meter:
         for n, (name, dtype) in enumerate(self._schema.items()):
             mixed = (mixed + canonical(pl.col(name), dtype).hash(seed=n + 1)).hash()
         return mixed | 1
+
+    def beside(self, schema: Mapping[str, pl.DataType]) -> Meter:
+        """Return a meter of other rows of the same file: it stops with this one, and this one keeps its failure."""
+        other = Meter(schema, inspect=self._inspect, stop=self._stop)
+        other._parent = self
+        return other
 
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
@@ -208,6 +239,8 @@ class Meter:
                 self._count(frame, int(frame.item(0, self._position)))
         except BaseException as error:
             self.failure = self.failure or error
+            if self._parent is not None:
+                self._parent.failure = self._parent.failure or error
             raise
         return frame.drop(self._position)
 
@@ -248,60 +281,76 @@ def verify(
     Raises VerificationError that names what differs: the bytes, the number of rows, or the columns.
     """
     began = time.perf_counter()
-    meter = Meter(schema_of(artifact.columns), progress=progress, stop=stop, ordered=artifact.ordered)
+    expected = artifact.rows if artifact.entries is None else artifact.entries
+    whole = Proof(part="", rows=expected, columns=artifact.columns, checksums=artifact.checksums)
     # The bytes are hashed beside the reading: a core and the page cache are free for it.
     with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
         digest = pool.submit(_digest, artifact)
-        unreadable = _read(artifact, format, meter)
+        looks = [_Look(proof, artifact, format, progress, stop) for proof in (whole, *artifact.tables)]
         try:
             size, sha256 = digest.result()
         except OSError as error:
             raise VerificationError(f"{artifact.name} cannot be read: {error}") from error
-    found = _differences(artifact, meter, size, sha256, unreadable)
+    found = [wrong for look in looks for wrong in look.differences()]
+    if size != artifact.bytes:
+        found.append(f"{artifact.bytes:,} bytes were written, {size:,} were read")
+    elif sha256 != artifact.sha256:
+        found.append(f"its sha256 is {sha256}, not {artifact.sha256}")
     if found:
         raise VerificationError(
             f"{artifact.name} is not what was written: {'; '.join(found)}",
             cure="It was not delivered. Run the export again; if it fails again, suspect the disk or the options.",
-        ) from unreadable
+        ) from next((look.unreadable for look in looks if look.unreadable is not None), None)
     return Verified(
-        rows=meter.rows,
-        columns=len(artifact.columns),
+        rows=looks[0].meter.rows,
+        columns=sum(len(look.proof.columns) for look in looks),
         bytes=size,
         sha256=sha256,
         seconds=round(time.perf_counter() - began, 3),
     )
 
 
-def _read(artifact: Artifact, format: Readable, meter: Meter) -> Exception | None:  # noqa: A002
-    """Feed the file's rows to the meter; return why it could not be read to its end."""
-    try:
-        for frame in format.read(artifact.path, schema_of(artifact.columns)):
-            meter.add(frame)
-    except (Cancelled, StorageError, MemoryError):
-        raise
-    except Exception as error:  # every reader has errors of its own; each means that the file is not readable
-        return error
-    return None
+class _Look:
+    """What the second reader found in a file, or in one part of it."""
 
+    def __init__(
+        self,
+        proof: Proof,
+        artifact: Artifact,
+        format: Readable,  # noqa: A002
+        progress: Progress | None,
+        stop: threading.Event | None,
+    ) -> None:
+        self.proof = proof
+        schema = schema_of(proof.columns)
+        self.meter = Meter(
+            schema, progress=None if proof.part else progress, stop=stop, ordered=artifact.ordered or bool(proof.part)
+        )
+        self.unreadable: Exception | None = None
+        """Why it could not be read to its end."""
+        path = artifact.path
+        try:
+            for frame in format.read_table(path, proof.part, schema) if proof.part else format.read(path, schema):
+                self.meter.add(frame)
+        except (Cancelled, StorageError, MemoryError):
+            raise
+        except Exception as error:  # every reader has errors of its own; each means that the file is not readable
+            self.unreadable = error
 
-def _differences(artifact: Artifact, meter: Meter, size: int, sha256: str, unreadable: Exception | None) -> list[str]:
-    """Return what differs, in words, the most telling first."""
-    found = []
-    if unreadable is not None:
-        reason = str(unreadable).splitlines()[0] if str(unreadable) else type(unreadable).__name__
-        found.append(f"it cannot be read after row {meter.rows:,} ({reason})")
-    elif meter.rows != (expected := artifact.rows if artifact.entries is None else artifact.entries):
-        found.append(f"{expected:,} rows were written, {meter.rows:,} were read")
-    else:
-        now = meter.checksums
-        wrong = [name for name, checksum in artifact.checksums.items() if now.get(name) != checksum]
+    def differences(self) -> list[str]:
+        """Return what differs, in words, the most telling first."""
+        where = f" in {self.proof.part!r}" if self.proof.part else ""
+        if self.unreadable is not None:
+            text = str(self.unreadable)
+            reason = text.splitlines()[0] if text else type(self.unreadable).__name__
+            return [f"it cannot be read after row {self.meter.rows:,}{where} ({reason})"]
+        if self.meter.rows != self.proof.rows:
+            return [f"{self.proof.rows:,} rows were written{where}, {self.meter.rows:,} were read"]
+        now = self.meter.checksums
+        wrong = [name for name, checksum in self.proof.checksums.items() if now.get(name) != checksum]
         if wrong:
-            found.append(f"values differ in column{'s' if len(wrong) > 1 else ''} {', '.join(map(repr, wrong))}")
-    if size != artifact.bytes:
-        found.append(f"{artifact.bytes:,} bytes were written, {size:,} were read")
-    elif sha256 != artifact.sha256:
-        found.append(f"its sha256 is {sha256}, not {artifact.sha256}")
-    return found
+            return [f"values differ{where} in column{'s' if len(wrong) > 1 else ''} {', '.join(map(repr, wrong))}"]
+        return []
 
 
 def _digest(artifact: Artifact) -> tuple[int, str]:

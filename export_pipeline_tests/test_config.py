@@ -135,7 +135,10 @@ def test_what_decides_the_file_decides_the_hash() -> None:
         ({"timezone": "Europe/Berln"}, "Europe/Berlin"),
         ({"source": None}, "neither 'source' nor 'sources'"),
         ({"sources": {"a": {"files": "a.csv"}}}, "both 'source' and 'sources'"),
-        ({"source": None, "sources": {"a": {"files": "a"}, "b": {"files": "b"}}}, "'sources' names 2 sources (a, b)"),
+        (
+            {"source": None, "sources": {"a": {"files": "a"}, "b": {"files": "b"}}},
+            "nothing takes rows of the source 'b'",
+        ),
         ({"outputs": [{"format": "csv"}], "file_name": "x"}, "'file_name' must stand inside each output"),
         ({"outputs": [{}, {}]}, "two outputs are called 'csv'"),
         ({"deliver": []}, "deliver"),

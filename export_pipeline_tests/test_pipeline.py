@@ -66,7 +66,7 @@ def test_the_plan_is_plain_data_and_comes_back_equal(home: Home) -> None:
     context = Context(home)
     made = pipeline.plan(context, asked, WHEN)
     assert Plan.model_validate_json(json.dumps(made.dump(defaults=True))) == made
-    assert made.columns == ["agent", "status", "cost", "at"]
+    assert made.reads["rows"].columns == ["agent", "status", "cost", "at"]
     assert "from 2026-11-02T23:00:00Z and before 2026-11-04T23:00:00Z" in made.sentence
     assert made.files[0].name == "commands.csv"
 

@@ -11,11 +11,10 @@ import dagster as dg
 from export_pipeline import times
 from export_pipeline.defs import plans
 from export_pipeline.destinations import Receipt
-from export_pipeline.pipeline import Delivered, Written
+from export_pipeline.pipeline import Delivered, Extracted, Written
 from export_pipeline.plan import Plan
 from export_pipeline.query import Query
 from export_pipeline.schemas import schema_of
-from export_pipeline.snapshots import Snapshot
 from export_pipeline.verification import Artifact
 
 Metadata = dict[str, Any]
@@ -38,15 +37,19 @@ def planned(plan: Plan) -> Metadata:
     } | ({"columns": _columns(plan.types)} if plan.types else {})
 
 
-def _extracted(snapshot: Snapshot, _plan: Plan) -> Metadata:
-    return {
-        "rows": snapshot.rows,
-        "bytes": snapshot.bytes,
-        "version": snapshot.version,
-        "pinned": snapshot.pinned,
-        "pushed_down": snapshot.pushed or "nothing",
-        "schema": _columns(snapshot.types),
-    }
+def _extracted(extracted: Extracted, _plan: Plan) -> Metadata:
+    shown: Metadata = {}
+    for name, snapshot in extracted.snapshots.items():
+        lead = "" if snapshot is extracted.first else f"{name}_"
+        shown |= {
+            f"{lead}rows": snapshot.rows,
+            f"{lead}bytes": snapshot.bytes,
+            f"{lead}version": snapshot.version,
+            f"{lead}pinned": snapshot.pinned,
+            f"{lead}pushed_down": snapshot.pushed or "nothing",
+            f"{lead}schema": _columns(snapshot.types),
+        }
+    return shown
 
 
 def _asked(query: Query, _plan: Plan) -> Metadata:

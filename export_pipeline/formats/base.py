@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Self, cast
 
@@ -26,7 +26,8 @@ from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
 from export_pipeline.parts import digest_of_parts
 from export_pipeline.schemas import texts_of
-from export_pipeline.verification import Artifact, Loss, Meter, Progress
+from export_pipeline.tables import Table
+from export_pipeline.verification import Artifact, Loss, Meter, Progress, Proof
 
 _BATCH = 10_000
 """Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""
@@ -59,7 +60,8 @@ class Format(Options):
     """How rows become a file.
 
     A format overrides `encode` and `read`, and where it needs to: `render`, `check`, `losses`, `inspect`, `guard`. One
-    whose output may be several files also has `is_folder` and `encode_parts`.
+    whose output may be several files also has `is_folder` and `encode_parts`; one whose parts may have rows of their
+    own `tables`, `check_tables`, `_fill_tables` and `read_table`.
     """
 
     extension: ClassVar[str]
@@ -98,8 +100,19 @@ class Format(Options):
     def check(self, schema: pl.Schema) -> None:
         """Refuse before anything is read what these options cannot do with these columns: ConfigError, FormatError."""
 
+    def tables(self) -> dict[str, Table]:
+        """Return the parts of the file that have rows of their own, by name; all else holds the export's rows."""
+        return {}
+
+    def check_tables(self, schema: pl.Schema, tables: Mapping[str, pl.Schema]) -> None:
+        """Refuse what these options cannot do with the columns of `tables`; `schema` is that of the export's rows."""
+
     def losses(self, schema: pl.Schema) -> list[Loss]:  # noqa: ARG002
         """Return what this format cannot hold of these columns, by column and why."""
+        return []
+
+    def table_losses(self, tables: Mapping[str, pl.Schema]) -> list[Loss]:  # noqa: ARG002
+        """Return the same of the parts that have rows of their own."""
         return []
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -142,11 +155,16 @@ class Format(Options):
         The reader must not be the library that wrote. Whatever it raises means: the file is broken.
         """
 
+    def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:  # noqa: ARG002
+        """Yield the rows of one part that has its own, as `read` does."""
+        raise TypeError(f"{self.tag} has no part {part!r} with rows of its own")
+
     def write(
         self,
         rows: pl.LazyFrame,
         path: Path,
         *,
+        tables: Mapping[str, pl.LazyFrame] | None = None,
         about: About | None = None,
         name: str | None = None,
         progress: Progress | None = None,
@@ -154,6 +172,7 @@ class Format(Options):
     ) -> Artifact:
         """Write the rows to `path`, streaming, in one pass, and return what verification needs.
 
+        `tables` are the rows of the parts that `tables()` names; each is read once, too.
         `path` appears complete or not at all. `stop`, once set, ends it with Cancelled within a batch; a blocking sort
         before the first batch does not hear it (see `engines.polars.run_native`).
         """
@@ -163,6 +182,8 @@ class Format(Options):
         if not source:
             raise FormatError("there is no column to write", cure="Keep at least one column.")
         self.check(source)
+        others = {part: rows.collect_schema() for part, rows in (tables or {}).items()}
+        self.check_tables(source, others)
         look = self.guard(source)
         guard = Guard(look) if look is not None else None
         guarded = guard.tap(rows) if guard is not None else rows
@@ -172,9 +193,12 @@ class Format(Options):
         )
         target = PartFolder(path, stop=stop) if self.is_folder else Sink(path, stop=stop)
         filed = meter
+        proofs: tuple[Proof, ...] = ()
         with target:
             try:
-                if isinstance(target, Sink):
+                if isinstance(target, Sink) and tables:
+                    filed, proofs = self._fill_tables(guarded, rendered, meter, tables, target, about or About())
+                elif isinstance(target, Sink):
                     filed = self._fill(guarded, rendered, meter, target, about or About())
                 else:
                     self.encode_parts(meter.tap(rendered), target, about or About(), name or path.name)
@@ -199,7 +223,8 @@ class Format(Options):
             is_folder=self.is_folder,
             parts=parts,
             ordered=self.keeps_order,
-            losses=tuple(self.losses(source)),
+            tables=proofs,
+            losses=(*self.losses(source), *self.table_losses(others)),
             seconds=round(time.perf_counter() - began, 3),
         )
 
@@ -210,6 +235,18 @@ class Format(Options):
         """
         self._stream(meter.tap(rendered), sink, about)
         return meter
+
+    def _fill_tables(
+        self,
+        rows: pl.LazyFrame,  # noqa: ARG002
+        rendered: pl.LazyFrame,  # noqa: ARG002
+        meter: Meter,  # noqa: ARG002
+        tables: Mapping[str, pl.LazyFrame],
+        sink: Sink,  # noqa: ARG002
+        about: About,  # noqa: ARG002
+    ) -> tuple[Meter, tuple[Proof, ...]]:
+        """Write as `_fill` does, with the rows of further tables, and return the proofs of these as well."""
+        raise TypeError(f"{self.tag} has no parts with rows of their own, such as {', '.join(tables)}")
 
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode into the sink, through the codec where the format has one."""

@@ -48,7 +48,7 @@ def test_metadata_are_those_of_the_run(tmp_path: Path) -> None:
     found = strict((tmp_path / "out" / "agents.json").read_text())
     about = found["metadata"]
     assert (about["name"], about["filter"]) == ("agents", "id > 1")
-    assert about["version"] == hashlib.sha256(result.snapshot.version.encode()).hexdigest()[:16]
+    assert about["version"] == hashlib.sha256(result.extracted.version.encode()).hexdigest()[:16]
     assert set(about) == {"name", "logical_time", "timezone", "filter", "version", "schema"}
     assert str(tmp_path) not in (tmp_path / "out" / "agents.json").read_text()  # nothing of this machine
     assert found["row_count"] == 2

@@ -6,35 +6,38 @@
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
-    edges.py     title, header and totals around the rows    sheet.py                options of a sheet, made of:
-    reader/      an independent reader, for verification     styles, formulas, conditions, validations, printing,
+    edges.py     title, header and totals around the rows    sheets.py               several sheets, own rows
+    reader/      an independent reader, for verification     sheet.py                options of a sheet, made of:
+                                                             styles, formulas, conditions, validations, printing,
                                                              protection, images, tables; properties of the workbook
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Self
+from typing import BinaryIO, ClassVar, Self, cast
 
 import polars as pl
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from export_pipeline.errors import FormatError
+from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
-from export_pipeline.formats.excel.formulas import partials, pieces, tallies
-from export_pipeline.formats.excel.images import load
-from export_pipeline.formats.excel.look import Look
+from export_pipeline.formats.excel.formulas import partials, tallies
+from export_pipeline.formats.excel.look import Look, formulas_of, layout_of, look_of
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.properties import WorkbookProperties
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
-from export_pipeline.formats.excel.strings import escaped_text
+from export_pipeline.formats.excel.sheets import Sheet, check_sheets
+from export_pipeline.formats.excel.validations import long_lists
 from export_pipeline.formats.excel.values import NonFinite, held, losses
+from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_objects
-from export_pipeline.verification import Loss
+from export_pipeline.tables import Table
+from export_pipeline.verification import Loss, Meter, Proof
 
 __all__ = ["MAX_ROWS", "Excel"]
 
@@ -57,30 +60,80 @@ class Excel(SheetOptions, Format):
     compact: bool = False
     """Leave out the addresses of cells: smaller and faster, but some programs (MS Access) cannot read it."""
 
+    sheets: list[Sheet] = Field(default_factory=list, max_length=200)
+    """Several sheets with options of their own: `[{name: Runs}, {name: Hosts, rows: {source: hosts}}]`. One of them has
+    no `rows`: it holds the export's. Looks that are given beside `sheets` hold for each that has no own."""
+
     @model_validator(mode="after")
     def _addresses_are_there(self) -> Self:
-        if self.compact and any(formula.column for formula in self.formulas):
+        if self.compact and any(formula.column for sheet in self._sheets for formula in sheet.formulas):
             raise ValueError("formulas in columns need the addresses of cells: leave out compact")
         return self
 
+    @model_validator(mode="after")
+    def _sheets_fit(self) -> Self:
+        check_sheets(self)
+        return self
+
+    @property
+    def _sheets(self) -> list[SheetOptions]:
+        """The sheets with all their options, in the order of their tabs."""
+        return [sheet.completed(self) for sheet in self.sheets] or [self]
+
+    @property
+    def _main(self) -> SheetOptions:
+        """The sheet of the export's rows."""
+        return next(sheet for sheet in self._sheets if sheet.rows_of_its_own is None)
+
+    def tables(self) -> dict[str, Table]:
+        """Return the rows of the sheets that have their own."""
+        return {sheet.sheet_name: sheet.rows for sheet in self.sheets if sheet.rows is not None}
+
     def check(self, schema: pl.Schema) -> None:
         """Refuse too many columns, types that have no cells, and formats of columns that are not there."""
+        self._check(self._main, schema)
+
+    def check_tables(self, schema: pl.Schema, tables: Mapping[str, pl.Schema]) -> None:  # noqa: ARG002
+        """Refuse the same of sheets with rows of their own, by their names."""
+        for sheet in self._sheets:
+            if sheet.sheet_name in tables:
+                try:
+                    self._check(sheet, tables[sheet.sheet_name])
+                except (ConfigError, FormatError) as error:
+                    raise type(error)(f"sheet {sheet.sheet_name!r}: {error.message}", cure=error.cure) from error
+
+    def _check(self, sheet: SheetOptions, schema: pl.Schema) -> None:
+        if not schema:
+            raise FormatError("there is no column to write", cure="Keep at least one column.")
         if len(schema) > MAX_COLUMNS:
             raise FormatError(
                 f"there are {len(schema):,} columns; a sheet has {MAX_COLUMNS:,}",
                 cure="Keep fewer columns, or write Parquet or CSV.",
             )
         refuse_objects(schema, "a sheet")
-        if len(self.all_names(schema)) > MAX_COLUMNS:
+        if len(sheet.all_names(schema)) > MAX_COLUMNS:
             raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
-        self.check_sheet(schema)
+        sheet.check_sheet(schema)
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
+        return self._losses(self._main, schema)
+
+    def table_losses(self, tables: Mapping[str, pl.Schema]) -> list[Loss]:
+        """Return the same of sheets with rows of their own."""
+        return [
+            loss.replace(why=f"sheet {sheet.sheet_name!r}: {loss.why}")
+            for sheet in self._sheets
+            if sheet.sheet_name in tables
+            for loss in self._losses(sheet, tables[sheet.sheet_name])
+        ]
+
+    def _losses(self, sheet: SheetOptions, schema: pl.Schema) -> list[Loss]:
+        named = {name: column.header for name, column in sheet.columns.items() if column.header}
         changed = [
             Loss(column=name, why=f"the header is {text!r}: a table cannot have the name as it is")
-            for name, text in zip(schema, self.header_texts(schema) or list(schema), strict=False)
-            if text not in (name, self.columns[name].header if name in self.columns else name)
+            for name, text in zip(schema, sheet.header_texts(schema) or list(schema), strict=False)
+            if text not in (name, named.get(name, name))
         ]
         return [*changed, *losses(schema, self.non_finite)]
 
@@ -98,26 +151,50 @@ class Excel(SheetOptions, Format):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
         """Write the workbook; the sheet grows in one pass while Polars' threads make and deflate its XML."""
+        self._encode([(self._main, rows)], sink, about)
+
+    def _fill_tables(
+        self,
+        rows: pl.LazyFrame,  # noqa: ARG002
+        rendered: pl.LazyFrame,
+        meter: Meter,
+        tables: Mapping[str, pl.LazyFrame],
+        sink: Sink,
+        about: About,
+    ) -> tuple[Meter, tuple[Proof, ...]]:
+        """Write sheet after sheet, each past a meter of its own."""
+        meters: dict[str, Meter] = {}
+        parts: list[tuple[SheetOptions, pl.LazyFrame]] = []
+        for sheet in self._sheets:
+            if sheet.rows_of_its_own is None:
+                parts.append((sheet, meter.tap(rendered)))
+                continue
+            own = self.render(tables[sheet.sheet_name])
+            meters[sheet.sheet_name] = meter.beside(own.collect_schema())
+            parts.append((sheet, meters[sheet.sheet_name].tap(own)))
+        self._encode(parts, cast("BinaryIO", sink), about)
+        return meter, tuple(Proof.of(name, one) for name, one in meters.items())
+
+    def _encode(self, parts: Sequence[tuple[SheetOptions, pl.LazyFrame]], sink: BinaryIO, about: About) -> None:
         from export_pipeline.formats.excel.workbook import column_styles
         from export_pipeline.formats.excel.writing import write
 
-        schema = rows.collect_schema()
-        look = Look(
-            options=self,
-            names=self.all_names(schema),
-            headers=self.header_texts(schema),
-            looks=self.looks(schema),
-            formats=self.codes(schema),
-            about=about,
-            workbook=self.workbook,
-            table=None if self.table == "none" or not self.header else self.table,
-            pictures=load(self.images, about),
-            hashes=self.protection.hashes(about.name) if self.protection else {},
-        )
-        formulas = self._pieces(schema)
+        looks: list[Look] = []
+        for sheet, rows in parts:
+            lists = sum(len(long_lists(look.options.data_validation)) for look in looks)
+            looks.append(look_of(sheet, rows.collect_schema(), about, self.workbook, lists=lists))
+        tables = [
+            (look, self._packer(look, styles, rows.collect_schema()).blocks(rows))
+            for look, styles, (_, rows) in zip(looks, column_styles(looks), parts, strict=True)
+        ]
+        write(tables, Package(sink))
+
+    def _packer(self, look: Look, styles: Sequence[int], schema: pl.Schema) -> Packer:
+        """Return what makes blocks of the rows of a sheet."""
+        formulas = formulas_of(look.options, schema)
         columns = [
             Column(schema.get(name, pl.Null()), style, of.covers, formulas[n], name in schema)
-            for n, (name, style, of) in enumerate(zip(look.names, column_styles(look), look.looks, strict=True))
+            for n, (name, style, of) in enumerate(zip(look.names, styles, look.looks, strict=True))
         ]
         totals = [
             part
@@ -125,27 +202,21 @@ class Excel(SheetOptions, Format):
             for part in partials(pl.col(str(look.names.index(name))), schema[name], tally.function)
         ]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
-        cap = self._max_rows - look.first + 1 - bool(self.totals)
-        packer = Packer(columns, cells, cap=cap, first=look.first, totals=totals)
-        write(packer.blocks(rows), Package(sink), look)
+        cap = self._max_rows - look.first + 1 - bool(look.options.totals)
+        return Packer(columns, cells, cap=cap, first=look.first, totals=totals)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """Yield the rows of all sheets."""
-        from export_pipeline.formats.excel.reader import Layout, read
+        """Yield the rows of all sheets that hold the export's."""
+        from export_pipeline.formats.excel.reader import read
 
-        layout = Layout(
-            headers=self.header_texts(schema),
-            formats=self.codes(schema),
-            first=self.first_row + self.header,
-            totals=bool(self.totals),
-            blanks=any(look.covers for look in self.looks(schema)),
-            formulas=self._pieces(schema),
+        main = self._main
+        return read(
+            path, main.sheet_name, schema, layout_of(main, schema), [sheet.sheet_name for sheet in self._sheets]
         )
-        return read(path, schema, layout)
 
-    def _pieces(self, schema: pl.Schema) -> list[tuple[str, ...] | None]:
-        """Return the formula of each column's rows, as XML, between whose texts the number of the row stands."""
-        names = self.all_names(schema)
-        given = {formula.column: formula.formula for formula in self.formulas if formula.column}
-        made = [pieces(given[name], names) if name in given else None for name in names]
-        return [tuple(map(escaped_text, parts)) if parts else None for parts in made]
+    def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        """Yield the rows of the sheets that hold a table of their own."""
+        from export_pipeline.formats.excel.reader import read
+
+        (sheet,) = (sheet for sheet in self._sheets if sheet.sheet_name == part)
+        return read(path, part, schema, layout_of(sheet, schema))

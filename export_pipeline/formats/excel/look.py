@@ -8,12 +8,28 @@ from typing import TYPE_CHECKING
 
 from export_pipeline.formats.base import About
 from export_pipeline.formats.excel.names import letters
+from export_pipeline.formats.excel.strings import escaped_text
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from export_pipeline.formats.excel.images import Picture
     from export_pipeline.formats.excel.properties import WorkbookProperties
+    from export_pipeline.formats.excel.reader import Layout
     from export_pipeline.formats.excel.sheet import SheetOptions
     from export_pipeline.formats.excel.styles import CellStyle
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A sheet of a workbook."""
+
+    look: Look
+    nth: int
+    """Of the sheets that the rows of this look go on in; counted from 1."""
+    rows: int
+    widths: Sequence[float]
+    """Of the columns, in characters."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class Look:
     workbook: WorkbookProperties
     table: str | None
     """Name of a table style; None for no table."""
+    lists: int = 0
+    """Columns of the hidden sheet of lists that the sheets before this one take."""
     pictures: Sequence[Picture] = ()
     hashes: dict[str, str] = field(default_factory=dict)
     """What stands for the password of a protected sheet."""
@@ -56,3 +74,48 @@ class Look:
         """Return the cells of one column's data."""
         at = letters(self.names.index(name))
         return f"{at}{self.first}:{at}{self.last(rows)}"
+
+
+def look_of(
+    sheet: SheetOptions, schema: pl.Schema, about: About, workbook: WorkbookProperties, *, lists: int = 0
+) -> Look:
+    """Return what a sheet looks like with these columns; `lists` are the long lists of the sheets before it."""
+    from export_pipeline.formats.excel.images import load
+
+    return Look(
+        options=sheet,
+        names=sheet.all_names(schema),
+        headers=sheet.header_texts(schema),
+        looks=sheet.looks(schema),
+        formats=sheet.codes(schema),
+        about=about,
+        workbook=workbook,
+        table=None if sheet.table == "none" or not sheet.header else sheet.table,
+        lists=lists,
+        pictures=load(sheet.images, about),
+        hashes=sheet.protection.hashes(about.name) if sheet.protection else {},
+    )
+
+
+def layout_of(sheet: SheetOptions, schema: pl.Schema) -> Layout:
+    """Return where a reader finds the rows of a sheet, and what is around and in them."""
+    from export_pipeline.formats.excel.reader import Layout
+
+    return Layout(
+        headers=sheet.header_texts(schema),
+        formats=sheet.codes(schema),
+        first=sheet.first_row + sheet.header,
+        totals=bool(sheet.totals),
+        blanks=any(look.covers for look in sheet.looks(schema)),
+        formulas=formulas_of(sheet, schema),
+    )
+
+
+def formulas_of(sheet: SheetOptions, schema: pl.Schema) -> list[tuple[str, ...] | None]:
+    """Return the formula of each column's rows, as XML, between whose texts the number of the row stands."""
+    from export_pipeline.formats.excel.formulas import pieces
+
+    names = sheet.all_names(schema)
+    given = {formula.column: formula.formula for formula in sheet.formulas if formula.column}
+    made = [pieces(given[name], names) if name in given else None for name in names]
+    return [tuple(map(escaped_text, parts)) if parts else None for parts in made]

@@ -31,6 +31,7 @@ from export_pipeline.formats.excel.styles import (
 )
 from export_pipeline.formats.excel.validations import LISTS, AnyValidation
 from export_pipeline.options import Options
+from export_pipeline.tables import Table
 
 MAX_ROWS = 1_048_576
 """Rows of a sheet, with its header."""
@@ -143,6 +144,11 @@ class SheetOptions(Options):
             validation.check("data_validation", names)
         for chart in self.charts:
             chart.check(schema)
+
+    @property
+    def rows_of_its_own(self) -> Table | None:
+        """The rows of this sheet, where they are not the export's."""
+        return None
 
     def all_names(self, schema: pl.Schema) -> list[str]:
         """Return the columns of the data and, behind them, those that are formulas only."""

@@ -207,7 +207,9 @@ def add_validations(sheet: Worksheet, look: Look, number: int, rows: int) -> Non
     """Give a sheet its rules."""
     from openpyxl.worksheet.datavalidation import DataValidation
 
-    lists = [f"{LISTS}!${letters(n)}$1:${letters(n)}${len(one.values)}" for n, one in enumerate(_long(look))]
+    lists = [
+        f"{LISTS}!${letters(n)}$1:${letters(n)}${len(one.values)}" for n, one in enumerate(_long(look), look.lists)
+    ]
     for asked in look.options.data_validation:
         made = DataValidation(
             **asked.rule(look, asked.top(look), lists),
@@ -225,9 +227,9 @@ def add_validations(sheet: Worksheet, look: Look, number: int, rows: int) -> Non
         sheet.add_data_validation(made)
 
 
-def add_lists(book: Workbook, look: Look) -> None:
+def add_lists(book: Workbook, looks: Sequence[Look]) -> None:
     """Add the hidden sheet of long lists, where there are any, behind all others."""
-    long = _long(look)
+    long = [one for look in looks for one in _long(look)]
     if not long:
         return
     sheet = book.create_sheet(LISTS)
@@ -239,6 +241,9 @@ def add_lists(book: Workbook, look: Look) -> None:
 
 
 def _long(look: Look) -> list[OneOfList]:
+    return long_lists(look.options.data_validation)
+
+
+def long_lists(asked: Sequence[AnyValidation]) -> list[OneOfList]:
     """Return the lists that stand on the hidden sheet."""
-    asked = look.options.data_validation
     return [one for one in asked if isinstance(one, OneOfList) and one.values and not one.inline]

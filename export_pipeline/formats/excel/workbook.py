@@ -18,7 +18,7 @@ from export_pipeline.formats.excel.charts import add_charts
 from export_pipeline.formats.excel.conditions import add_conditions
 from export_pipeline.formats.excel.edges import Edges
 from export_pipeline.formats.excel.images import place_images
-from export_pipeline.formats.excel.look import Look
+from export_pipeline.formats.excel.look import Look, Placed
 from export_pipeline.formats.excel.names import letters, numbered
 from export_pipeline.formats.excel.printing import set_up_pages
 from export_pipeline.formats.excel.protection import protect
@@ -38,10 +38,11 @@ Feature = Callable[["Worksheet", Look, int, int], None]
 
 
 class Parts(Mapping[str, bytes]):
-    """The parts of a workbook whose sheets hold these numbers of rows."""
+    """The parts of a workbook with these sheets, the first ones of all that it will have; `looks` are those of all."""
 
-    def __init__(self, look: Look, rows: Sequence[int], widths: Sequence[float] | None = None) -> None:
-        book, styles = _workbook(look, rows, widths)
+    def __init__(self, looks: Sequence[Look], sheets: Sequence[Placed]) -> None:
+        book, styles = _workbook(looks, sheets)
+        look = looks[0]
         saved = io.BytesIO()
         book.save(saved)
         with zipfile.ZipFile(saved) as package:
@@ -53,7 +54,8 @@ class Parts(Mapping[str, bytes]):
         self._parts["docProps/app.xml"] = self._parts["docProps/app.xml"].replace(
             b"</Properties>", look.workbook.program() + b"</Properties>"
         )
-        self._edges, self._rows = Edges(look, styles.header, styles.totals, styles.title, styles.formulas), rows
+        edges = [Edges(of, s.header, s.totals, s.title, s.formulas) for of, s in zip(looks, styles, strict=True)]
+        self._sheets = [(edges[looks.index(sheet.look)], sheet.rows) for sheet in sheets]
 
     def __getitem__(self, name: str) -> bytes:
         return self._parts[name]
@@ -67,11 +69,12 @@ class Parts(Mapping[str, bytes]):
     def beginning(self, like: int, number: int) -> bytes:
         """Return the XML of sheet `number`, which begins like this one, up to its first row of data; from 1."""
         before, _ = self._split(like)
-        return before + self._edges.above(number)
+        return before + self._sheets[like - 1][0].above(number)
 
     def end(self, number: int, results: Mapping[str, float | None]) -> bytes:
         """Return a sheet's XML from behind its last row; `results` are its totals by column."""
-        return self._edges.below(number, self._rows[number - 1], results) + self._split(number)[1]
+        edges, rows = self._sheets[number - 1]
+        return edges.below(number, rows, results) + self._split(number)[1]
 
     def _split(self, number: int) -> tuple[bytes, bytes]:
         xml = self._parts[sheet_part(number)]
@@ -101,36 +104,37 @@ def sheet_part(number: int) -> str:
     return f"xl/worksheets/sheet{number}.xml"
 
 
-def column_styles(look: Look) -> Sequence[int]:
-    """Return the style id of each column's cells."""
+def column_styles(looks: Sequence[Look]) -> list[Sequence[int]]:
+    """Return the style ids of each column's cells, by look."""
     from openpyxl import Workbook
 
-    return _styles(Workbook().active, look).columns
+    sheet = Workbook().active
+    return [_styles(sheet, look).columns for look in looks]
 
 
-def _workbook(look: Look, rows: Sequence[int], widths: Sequence[float] | None) -> tuple[Workbook, Styles]:
-    """Return the workbook and the ids of its styles."""
+def _workbook(looks: Sequence[Look], sheets: Sequence[Placed]) -> tuple[Workbook, list[Styles]]:
+    """Return the workbook and, by look, the ids of its styles."""
     from openpyxl import Workbook
 
     book = Workbook()
     sheet = book.active
-    look.workbook.put(book, look.about)
+    looks[0].workbook.put(book, looks[0].about)
     # With nothing to calculate, Excel would only ask to save on closing.
-    book.calculation.fullCalcOnLoad = look.options.calculates
-    styles = _styles(sheet, look)
-    for number, count in enumerate(rows, 1):
+    book.calculation.fullCalcOnLoad = any(look.options.calculates for look in looks)
+    styles = [_styles(sheet, look) for look in looks]
+    for number, placed in enumerate(sheets, 1):
         sheet = book.create_sheet() if number > 1 else sheet
-        sheet.title = numbered(look.options.sheet_name, number)
-        for n, width in enumerate(widths or ()):
+        sheet.title = numbered(placed.look.options.sheet_name, placed.nth)
+        for n, width in enumerate(placed.widths):
             sheet.column_dimensions[letters(n)].width = width
         for give in _FEATURES:
-            give(sheet, look, number, count)
-    add_lists(book, look)
+            give(sheet, placed.look, number, placed.rows)
+    add_lists(book, looks)
     return book, styles
 
 
 def _styles(sheet: Worksheet, look: Look) -> Styles:
-    """Return the ids of all styles, asked for in the same order each time."""
+    """Return the ids of a look's styles, asked for in the same order each time."""
     options, kept = look.options, dict[tuple[CellStyle, str | None], int]()
 
     def style(of: CellStyle, code: str | None = None) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from export_pipeline.formats.excel.blocks import Block
 from export_pipeline.formats.excel.formulas import Tally, tallies
-from export_pipeline.formats.excel.look import Look
+from export_pipeline.formats.excel.look import Look, Placed
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.workbook import Parts, sheet_part
 
@@ -16,17 +17,23 @@ _FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/them
 _NARROWEST, _WIDEST = 6.0, 60.0
 
 
-def write(blocks: Generator[Block], package: Package, look: Look) -> None:
-    """Write all blocks and close the package. Raises what the rows or the sink raise; nothing is left running then."""
+def write(tables: Sequence[tuple[Look, Generator[Block]]], package: Package) -> None:
+    """Write all blocks of each look's rows, one table after the other, and close the package.
+
+    Raises what the rows or the sink raise; nothing is left running then.
+    """
     try:
-        first = next(blocks, None)
-        longest = first.longest if first else [0] * len(look.names)
-        sheets = _Sheets(package, look, widths(look, longest))
-        for block in itertools.chain([first] if first else [], blocks):
-            sheets.add(block)
+        sheets = _Sheets(package, [look for look, _ in tables])
+        for look, blocks in tables:
+            first = next(blocks, None)
+            longest = first.longest if first else [0] * len(look.names)
+            sheets.table(look, widths(look, longest))
+            for block in itertools.chain([first] if first else [], blocks):
+                sheets.add(block)
         sheets.finish()
     finally:
-        blocks.close()
+        for _, blocks in tables:
+            blocks.close()
 
 
 def widths(look: Look, longest: Sequence[int]) -> list[float]:
@@ -48,47 +55,58 @@ def widths(look: Look, longest: Sequence[int]) -> list[float]:
 class _Sheets:
     """The sheets of a package, each begun when its first row arrives."""
 
-    def __init__(self, package: Package, look: Look, width: Sequence[float]) -> None:
-        self._package, self._look, self._widths = package, look, width
-        self._rows: list[int] = []
-        self._tallies: list[dict[str, Tally]] = []
-        self._beginnings = Parts(look, [0, 0], width)  # all sheets but the first begin alike
-        for name in _FIRST:
-            package.add(name, self._beginnings[name])
+    def __init__(self, package: Package, looks: Sequence[Look]) -> None:
+        self._package, self._looks = package, looks
+        self._done: list[Placed] = []
+        """The sheets that are ended."""
+        self._open = False
+        self._sheet: Placed
+        self._tallies: dict[str, Tally]
+
+    def table(self, look: Look, width: Sequence[float]) -> None:
+        """Begin the first sheet of a look."""
+        if self._open:
+            self._end()
+        self._first = len(self._done)
+        ahead = [Placed(look, nth, 0, width) for nth in (1, 2)]  # all sheets but the first begin alike
+        self._beginnings = Parts(self._looks, [*self._done, *ahead])
+        if not self._done:
+            for name in _FIRST:
+                self._package.add(name, self._beginnings[name])
+        self._begin(ahead[0])
 
     def add(self, block: Block) -> None:
-        """Write the next block."""
-        self._begin(up_to=block.sheet + 1)
+        """Write the next block of the table."""
+        while self._sheet.nth <= block.sheet:
+            self._end()
+            self._begin(replace(self._sheet, nth=self._sheet.nth + 1, rows=0))
         self._package.append(block.xml)
-        self._rows[-1] += block.rows
-        for n, tally in enumerate(self._tallies[-1].values()):
+        self._sheet = replace(self._sheet, rows=self._sheet.rows + block.rows)
+        for n, tally in enumerate(self._tallies.values()):
             tally.add(block.totals[2 * n : 2 * n + 2])
 
     def finish(self) -> None:
         """Write what is left: the last piece, the end of the last sheet, all other parts, the directory."""
-        self._begin(up_to=1)
         last = self._end()
-        sheets = {sheet_part(number) for number in range(1, len(self._rows) + 1)}
-        for name in last:
+        sheets = {sheet_part(number) for number in range(1, len(self._done) + 1)}
+        for name, part in last.items():
             if name not in sheets and name not in _FIRST:
-                self._package.add(name, last[name])
+                self._package.add(name, part)
         self._package.close()
 
-    def _begin(self, up_to: int) -> None:
-        """Begin sheets until there are so many."""
-        while len(self._rows) < up_to:
-            if self._rows:
-                self._end()
-            self._rows.append(0)
-            self._tallies.append(tallies(self._look))
-            number = len(self._rows)
-            self._package.begin(sheet_part(number))
-            self._package.put(self._beginnings.beginning(min(number, 2), number))
+    def _begin(self, sheet: Placed) -> None:
+        """Begin a sheet."""
+        self._sheet, self._tallies, self._open = sheet, tallies(sheet.look), True
+        number = len(self._done) + 1
+        self._package.begin(sheet_part(number))
+        self._package.put(self._beginnings.beginning(self._first + min(sheet.nth, 2), number))
 
     def _end(self) -> Parts:
         """End the sheet that is open; return the workbook as it is now."""
-        parts = Parts(self._look, self._rows, self._widths)
-        results = {name: tally.result for name, tally in self._tallies[-1].items()}
-        self._package.put(parts.end(len(self._rows), results))
+        self._done.append(self._sheet)
+        self._open = False
+        parts = Parts(self._looks, self._done)
+        results = {name: tally.result for name, tally in self._tallies.items()}
+        self._package.put(parts.end(len(self._done), results))
         self._package.end()
         return parts

@@ -7,7 +7,7 @@ Python's zipfile and expat open the package and its small parts; cells are taken
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -19,13 +19,18 @@ from export_pipeline.formats.excel.reader.sheets import frames
 __all__ = ["Layout", "read"]
 
 
-def read(path: Path, schema: pl.Schema, layout: Layout) -> Iterator[pl.DataFrame]:
-    """Yield the rows of all sheets, in order, in batches, with this schema.
+def read(
+    path: Path, name: str, schema: pl.Schema, layout: Layout, all_names: Sequence[str] | None = None
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of the sheet of this name and of those that they go on in, in batches, with this schema.
 
-    Raises ValueError that says where the file is not as it must be.
+    With `all_names`, the package is looked at as a whole, too: no sheet may be there that goes on none of these. Raises
+    ValueError that says where the file is not as it must be.
     """
     with Workbook(path) as workbook:
-        workbook.check_parts()
-        for sheet in workbook.sheets():
+        if all_names is not None:
+            workbook.check_parts()
+            workbook.check_sheets(all_names)
+        for sheet in workbook.sheets(name):
             rows = yield from frames(workbook, sheet, schema, layout)
             workbook.check_tables(sheet, rows, layout)

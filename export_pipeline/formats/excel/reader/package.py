@@ -6,7 +6,7 @@ import posixpath
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from xml.etree import ElementTree as Tree
@@ -15,6 +15,8 @@ from isal import isal_zlib
 
 from export_pipeline.formats.excel.reader.layout import Layout
 
+_LONGEST = 31
+"""Characters of a sheet's name, in UTF-16."""
 _PACKED = 1 << 19
 """Deflated bytes that are read at a time."""
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -73,16 +75,30 @@ class Workbook:
             if name.endswith(".rels"):
                 self._targets(name)
 
-    def sheets(self) -> Iterator[str]:
-        """Yield the part of each sheet, in the order of their tabs."""
+    def sheets(self, name: str) -> list[str]:
+        """Return the parts of the sheet of this name and of those that its rows go on in, in order."""
+        titles = self._titles()
+        ours = [title for title in titles if _goes_on(title, name)]
+        numbers = [_goes_on(title, name) for title in ours]
+        if not ours or numbers != list(range(1, len(ours) + 1)):
+            raise ValueError(f"the sheets of {name!r} are {', '.join(ours) or 'missing'}")
         targets = self._targets("xl/_rels/workbook.xml.rels")
+        return [targets[titles[title]] for title in ours]
+
+    def check_sheets(self, names: Sequence[str]) -> None:
+        """Refuse sheets that are, or go on, none of these, and tabs in another order."""
+        order = [next((n for n, name in enumerate(names) if _goes_on(title, name)), -1) for title in self._titles()]
+        if order != sorted(order) or -1 in order:
+            raise ValueError(f"the sheets are {', '.join(self._titles())}, not {', '.join(names)}")
+
+    def _titles(self) -> dict[str, str]:
+        """Return name -> relation of the sheets that are shown, in the order of their tabs."""
         found = self._tree("xl/workbook.xml").findall(f"{_MAIN}sheets/{_MAIN}sheet")
         titles = [sheet.attrib["name"].casefold() for sheet in found]
         if not found or len(titles) != len(set(titles)):
             raise ValueError("there is no sheet, or two of one name")
-        for sheet in found:
-            if sheet.attrib.get("state") != "hidden":  # lists of values to choose from
-                yield targets[sheet.attrib[_ID]]
+        # Hidden are lists of values to choose from.
+        return {sheet.attrib["name"]: sheet.attrib[_ID] for sheet in found if sheet.attrib.get("state") != "hidden"}
 
     def stream(self, part: str, size: int) -> Iterator[bytes]:
         """Yield the bytes of a part, about `size` at a time; at the end size and CRC must be those of the directory.
@@ -157,6 +173,18 @@ class Workbook:
                 raise ValueError(f"{relations} names a part that is not there: {target}")
             targets[relation.attrib["Id"]] = target
         return targets
+
+
+def _goes_on(title: str, name: str) -> int:
+    """Return 1 for the sheet of this name, n for the n-th that its rows go on in, 0 for any other sheet."""
+    if title == name:
+        return 1
+    found = re.fullmatch(r"(.*) \((\d+)\)", title, re.DOTALL)
+    if not found or int(found[2]) < 2:
+        return 0
+    # A name that would be longer than 31 with its number is cut before it.
+    cut = len(title.encode("utf-16-le")) // 2 >= _LONGEST - 1 and name.startswith(found[1])
+    return int(found[2]) if found[1] == name or cut else 0
 
 
 def _number(letters: str) -> int:

@@ -1,0 +1,65 @@
+"""Several sheets in one workbook: which hold the export's rows, and which have rows of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from export_pipeline.formats.excel.names import numbered
+from export_pipeline.formats.excel.sheet import SheetOptions
+from export_pipeline.tables import Table
+
+if TYPE_CHECKING:
+    from export_pipeline.formats.excel import Excel
+
+OWN = (
+    "sheet_name", "columns", "column_formats", "title", "formulas", "totals", "conditional_formatting",
+    "data_validation", "images", "charts",
+)  # fmt: skip
+"""Options that speak of one sheet's columns or cells: beside `sheets`, they would hold for none."""
+_GO_ON = 100
+"""Sheets that rows may go on in, whose names are taken."""
+
+
+class Sheet(SheetOptions):
+    """One of several sheets."""
+
+    also: ClassVar[Mapping[str, str]] = {"name": "sheet_name"}
+
+    rows: Table | None = None
+    """Rows of its own, such as `{source: hosts, sort: name}` or `{aggregate: {group_by: [status], measures: {runs:
+    count}}}`; else those of the export."""
+
+    @property
+    def rows_of_its_own(self) -> Table | None:
+        """The rows of this sheet, where they are not the export's."""
+        return self.rows
+
+    def completed(self, shared: SheetOptions) -> Sheet:
+        """Return this sheet with the looks that it shares with the others, as far as it has none of its own."""
+        given = (name for name in SheetOptions.model_fields if name in shared.model_fields_set and name not in OWN)
+        made = self.replace(**{name: getattr(shared, name) for name in given if name not in self.model_fields_set})
+        made._max_rows = shared._max_rows
+        return made
+
+
+def check_sheets(book: Excel) -> None:
+    """Raise ValueError where sheets do not go together, or options are given that hold for no sheet."""
+    if not book.sheets:
+        return
+    if lost := next((name for name in OWN if name in book.model_fields_set), None):
+        raise ValueError(f"{lost} speaks of one sheet: with sheets, it must stand inside of one of them")
+    names = [sheet.sheet_name for sheet in book.sheets]
+    holders = [sheet.sheet_name for sheet in book.sheets if sheet.rows is None]
+    if len(holders) != 1:
+        found = f"{' and '.join(map(repr, holders))} have" if holders else "no sheet is without"
+        raise ValueError(
+            f"one sheet holds the export's rows and has no `rows` of its own, but {found}"
+            f"{' none' if holders else ' them'}: " + ("give the others rows" if holders else "leave them out of one")
+        )
+    taken: dict[str, str] = {}
+    for name in names:
+        for number in range(1, _GO_ON):
+            title = numbered(name, number)
+            if taken.setdefault(title.casefold(), name) != name or (number == 1 and names.count(name) > 1):
+                raise ValueError(f"two sheets would be called {title!r}: give each a name of its own")
