@@ -139,6 +139,11 @@ def test_what_decides_the_file_decides_the_hash() -> None:
             {"source": None, "sources": {"a": {"files": "a"}, "b": {"files": "b"}}},
             "nothing takes rows of the source 'b'",
         ),
+        ({"source": None, "sources": {"A b": {"files": "a"}}}, "'A b' is no name for a source"),
+        (
+            {"format": {"excel": {"sheets": [{"name": "A"}, {"name": "B", "rows": {"source": "row"}}]}}},
+            "'B' takes rows of a source 'row', which is not there",
+        ),
         ({"outputs": [{"format": "csv"}], "file_name": "x"}, "'file_name' must stand inside each output"),
         ({"outputs": [{}, {}]}, "two outputs are called 'csv'"),
         ({"deliver": []}, "deliver"),
