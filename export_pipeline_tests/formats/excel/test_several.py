@@ -167,7 +167,7 @@ def exported(folder: Path, sheets: list[dict[str, Any]], **more: Any) -> dict[st
             connection.executemany("INSERT INTO runs VALUES (?, ?, ?)", RUNS.rows())
             connection.executemany("INSERT INTO hosts VALUES (?, ?)", HOSTS.rows())
         connection.close()
-        datasets = {"runs": {}, "hosts": {}}
+        datasets: dict[str, Any] = {"runs": {}, "hosts": {}}
         given = {"stores": {"desk": {"sqlite": {"path": str(store), "datasets": datasets}}}}
         home.stores.write_text(json.dumps(given))
     return {
