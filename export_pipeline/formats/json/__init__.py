@@ -11,19 +11,22 @@ import polars as pl
 from pydantic import model_validator
 
 from export_pipeline.compression import Stage
+from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats.base import About, TextFormat
 from export_pipeline.formats.json.columns import Columns
+from export_pipeline.formats.json.entities import Rows
 from export_pipeline.formats.json.grouping import unused
 from export_pipeline.formats.json.reading import Reader
 from export_pipeline.formats.json.records import Style
 from export_pipeline.formats.json.spelling import Part, Spelling
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
-from export_pipeline.formats.json.structures import AnyStructure, Flat, Nested, Normalized
+from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
 from export_pipeline.formats.json.writing import Between, write_entities, write_groups, write_texts
 from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_years
 from export_pipeline.schemas import texts_of
-from export_pipeline.verification import Loss, Meter
+from export_pipeline.tables import Table
+from export_pipeline.verification import Loss, Meter, Proof
 
 
 class Json(TextFormat):
@@ -82,22 +85,42 @@ class Json(TextFormat):
         """The media type of documents or of lines."""
         return "application/x-ndjson" if self.layout == "lines" else self.media_type
 
+    def tables(self) -> dict[str, Table]:
+        """Return the rows of the entities that have their own."""
+        return self.structure.tables() if isinstance(self.structure, Normalized) else {}
+
     def check(self, schema: pl.Schema) -> None:
         """Refuse unknown keys, decimals that a number would round, texts that mix up, and columns of objects."""
         self._columns.check(schema)
-        if not isinstance(self.structure, Flat):
-            self.structure.check(schema)
+        self._held().check(schema)
+
+    def check_tables(self, schema: pl.Schema, tables: Mapping[str, pl.Schema]) -> None:  # noqa: ARG002
+        """Refuse the same of entities with rows of their own, by their names."""
+        for name, own in tables.items():
+            try:
+                self._columns.check(own)
+                self._held(name).check(own)
+            except (ConfigError, FormatError) as error:
+                raise type(error)(f"rows of {name!r}: {error.message}", cure=error.cure) from error
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what JSON, with these options, cannot hold of these columns."""
-        return list(self._columns.losses(schema, self.structure))
+        return list(self._columns.losses(schema, self._held()))
+
+    def table_losses(self, tables: Mapping[str, pl.Schema]) -> list[Loss]:
+        """Return the same of entities with rows of their own."""
+        return [
+            loss.replace(why=f"rows of {name!r}: {loss.why}")
+            for name, own in tables.items()
+            for loss in self._columns.losses(own, self._held(name))
+        ]
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Cast what JSON has no form for to text, and apply the policies.
 
         A nested structure has the keys of its levels as last columns, a normalized one the columns of its entities.
         """
-        return rows.select(self._columns.rendered(rows.collect_schema(), self.structure))
+        return rows.select(self._columns.rendered(rows.collect_schema(), self._held()))
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
         """Refuse years beyond four digits and, if asked to, non-finite numbers."""
@@ -127,10 +150,22 @@ class Json(TextFormat):
 
     def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:
         """Write the document; groups and entities are sorted by their keys first."""
+        return self._fill_tables(rows, rendered, meter, {}, sink, about)[0]
+
+    def _fill_tables(
+        self,
+        rows: pl.LazyFrame,
+        rendered: pl.LazyFrame,
+        meter: Meter,
+        tables: Mapping[str, pl.LazyFrame],
+        sink: Sink,
+        about: About,
+    ) -> tuple[Meter, tuple[Proof, ...]]:
+        """Write the document. All entities have one proof, whichever rows they are of."""
         with self.compression.compressing(sink) as stage:
             if self.layout == "lines":
                 self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)
-                return meter
+                return meter, ()
             schema = rows.collect_schema()
             first, *others = self._spelling.parts(self.structure, self.layout)
             if self.include_metadata:
@@ -147,11 +182,15 @@ class Json(TextFormat):
                     stage.write(first.before.encode())
                     filed = self._nested(rows, nested, meter, stage, first, folder)
                     stage.write(first.end.encode())
-                case Normalized() as normalized:
-                    filed = self._normalized(rows, normalized, meter, stage, [first, *others], folder)
+                case Normalized():
+                    filed = self._normalized({None: rows} | dict(tables), meter, stage, [first, *others], folder)
             count = str(meter.rows) if self.include_metadata else None
             stage.write(self._spelling.tail(self.structure, self.layout, count).encode())
-        return filed
+        return filed, ()
+
+    def _held(self, table: str | None = None) -> AnyStructure:
+        """Return the structure, as far as it is made of the rows of this table; None for those of the export."""
+        return self.structure.held_by(table) if isinstance(self.structure, Normalized) else self.structure
 
     def _nested(
         self, rows: pl.LazyFrame, structure: Nested, meter: Meter, stage: Stage, part: Part, folder: Path
@@ -174,21 +213,34 @@ class Json(TextFormat):
         )
 
     def _normalized(
-        self, rows: pl.LazyFrame, structure: Normalized, meter: Meter, stage: Stage, parts: list[Part], folder: Path
+        self,
+        tables: Mapping[str | None, pl.LazyFrame],
+        meter: Meter,
+        stage: Stage,
+        parts: list[Part],
+        folder: Path,
     ) -> Meter:
-        schema = rows.collect_schema()
-        lead = unused(schema)
-        hidden, sections = self._columns.sections(schema, structure, lead)
-        wide = rows.select(*self._columns.rendered(schema, structure), *hidden)
+        structure = cast("Normalized", self.structure)
+        given: list[Rows] = []
+        rendered: dict[str, pl.DataType] = {}
+        filed: dict[str, pl.DataType] = {}
+        for table, rows in tables.items():
+            held, schema = structure.held_by(table), rows.collect_schema()
+            hidden, sections = self._columns.sections(schema, held, unused(schema))
+            shown = self._columns.rendered(schema, held)
+            kinds = meter.schema if table is None else rows.select(shown).collect_schema()
+            own = meter if table is None else meter.beside(kinds)
+            given.append(Rows(rows.select(*shown, *hidden), own, sections))
+            filed |= self._columns.filed(schema, kinds, held)
+            rendered |= {f"{table}.{name}": dtype for name, dtype in kinds.items()}
         return write_entities(
-            wide,
-            sections,
-            meter,
+            given,
+            [*structure.entities, *(f"{RELATIONSHIPS}.{name}" for name in structure.relationships)],
             stage,
             parts,
-            self._columns.filed(schema, meter.schema, structure),
+            filed,
             spelled=lambda frame: frame.with_columns(self._columns.spelled(frame.schema)),
-            style=self._style(meter.schema),
+            style=self._style(rendered),
             duplicates=structure.duplicates,
             folder=folder,
         )

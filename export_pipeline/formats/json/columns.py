@@ -62,7 +62,7 @@ class Columns:
         return self.non_finite == "string" and dtype.is_float()
 
     def losses(self, schema: Mapping[str, pl.DataType], structure: AnyStructure) -> Iterator[Loss]:
-        """Yield what is lost, by column."""
+        """Yield what is lost, by column; of a normalized structure what `held_by` returned."""
         yield from text_losses(schema, self.non_finite)
         for name, dtype in schema.items():
             for why in dict.fromkeys(why for leaf in leaves_of(dtype) for why in self.stamp.losses(leaf)):
@@ -173,8 +173,8 @@ class Columns:
     ) -> tuple[list[pl.Expr], list[Section]]:
         """Return the columns that sort the entities and relationships, and these; `lead` begins no column's name."""
         made, keys = [], {}
-        for name, entity in structure.entities.items():
-            key, dtype = self.key(entity.key, schema[entity.key])
+        for name in structure.key_columns():
+            key, dtype = self.key(name, schema[name])
             text, order = f"{lead}key.{name}", f"{lead}order.{name}"
             made.append(key_text(key, dtype).alias(text))
             if dtype.is_integer():
@@ -188,12 +188,15 @@ class Columns:
         """Return the columns that the file of a normalized structure holds."""
         types: dict[str, pl.DataType] = {}
         keyed: dict[str, pl.DataType] = {}
+        for name in structure.key_columns():
+            dtype = self.key(name, schema[name])[1]
+            keyed[name] = dtype if dtype.is_integer() else pl.String()
         for name, fields in structure.fields(schema).items():
-            dtype = self.key(structure.entities[name].key, schema[structure.entities[name].key])[1]
-            keyed[name] = types[name] = dtype if dtype.is_integer() else pl.String()
+            types[name] = keyed[structure.entities[name].key]
             types |= {field_column(name, one): rendered[one] for one in fields}
         for name, relationship in structure.relationships.items():
-            types |= zip(end_columns(name), (keyed[relationship.from_], keyed[relationship.to]), strict=True)
+            ends = keyed[relationship.from_key or ""], keyed[relationship.to_key or ""]
+            types |= zip(end_columns(name), ends, strict=True)
         return pl.Schema(types)
 
     def spelled(self, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:

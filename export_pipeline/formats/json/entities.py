@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -40,6 +41,11 @@ class Section:
     blank: bool = False
     """Whether an empty text stands for null already."""
 
+    @property
+    def place(self) -> str:
+        """Its name in the document: an entity and a relationship may have the same."""
+        return self.name if len(self.keys) == 1 else f"{RELATIONSHIPS}.{self.name}"
+
 
 def field_column(entity: str, name: str) -> str:
     """Return what a field is called among the columns that the file holds."""
@@ -51,23 +57,37 @@ def end_columns(relationship: str) -> tuple[str, str]:
     return f"{RELATIONSHIPS}.{relationship}.{FROM}", f"{RELATIONSHIPS}.{relationship}.{TO}"
 
 
+class Rows(NamedTuple):
+    """Rows, and what is made of them."""
+
+    rows: pl.LazyFrame
+    meter: Meter
+    """Which they pass."""
+    sections: list[Section]
+
+
 def taken_apart(
-    rows: pl.LazyFrame, sections: list[Section], meter: Meter, folder: Path, duplicates: str
+    given: Sequence[Rows], order: Sequence[str], folder: Path, duplicates: str
 ) -> Iterator[tuple[Section, Iterator[pl.DataFrame]]]:
-    """Read the rows once, past the meter, and yield the sorted rows of each section, in frames of some thousand.
+    """Read all rows once, past their meters, and yield the sorted rows of each section, in frames of some thousand.
+
+    `order` has the names of all sections in the order of the document.
 
     Raises:
         FormatError: A key has different fields in different rows, or fields have no key.
     """
     with contextlib.ExitStack() as stack:
-        sorts = [
-            stack.enter_context(ExternalSort(section.order, folder, squeeze=_Squeeze(section, duplicates)))
-            for section in sections
-        ]
-        for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
-            for section, sort in zip(sections, sorts, strict=True):
-                sort.add(_kept(batch, section))
-        for section, sort in zip(sections, sorts, strict=True):
+        sorts: dict[str, tuple[Section, ExternalSort]] = {}
+        for rows, meter, sections in given:
+            for section in sections:
+                sort = ExternalSort(section.order, folder, squeeze=_Squeeze(section, duplicates))
+                sorts[section.place] = section, stack.enter_context(sort)
+            mine = [sorts[section.place] for section in sections]
+            for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
+                for section, sort in mine:
+                    sort.add(_kept(batch, section))
+        for place in order:
+            section, sort = sorts[place]
             yield section, _distinct(sort, section, duplicates)
 
 
@@ -154,12 +174,13 @@ def sections_of(
     Args:
         structure: The entities and relationships.
         schema: The columns of the rows.
-        keys: By entity, the column that has the key as text, null where there is none, and the one that sorts by it.
+        keys: By column that is a key, the column that has it as text, null where there is none, and the one that
+            sorts by it.
         blank: Whether an empty text stands for null.
     """
     found = []
     for name, fields in structure.fields(schema).items():
-        key, order = keys[name]
+        key, order = keys[structure.entities[name].key]
         columns = {KEY: pl.col(key), ORDER: pl.col(order)} | {_FIELD + one: pl.col(one) for one in fields}
         names = {KEY: name} | {_FIELD + one: field_column(name, one) for one in fields}
         by = KEY if order == key else ORDER
@@ -168,7 +189,8 @@ def sections_of(
         found.append(Section(name, (KEY,), columns, (by,), names, tuple(fields), blank))
     for name, relationship in structure.relationships.items():
         ends, sorted_by = {}, []
-        for end, (key, order) in zip((FROM, TO), (keys[relationship.from_], keys[relationship.to]), strict=True):
+        for end, column in zip((FROM, TO), (relationship.from_key, relationship.to_key), strict=True):
+            key, order = keys[column or ""]
             ends[end] = pl.col(key)
             sorted_by.append(end)
             if order != key:

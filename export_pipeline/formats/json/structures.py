@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from export_pipeline.errors import FormatError, did_you_mean
 from export_pipeline.options import OneOf, Options
+from export_pipeline.tables import Table
 
 METADATA, COUNT, RELATIONSHIPS = "metadata", "row_count", "relationships"
 """Members of documents that are not collections."""
@@ -29,6 +30,9 @@ class Flat(Options):
     """One list of records."""
 
     tag: ClassVar[str] = "flat"
+
+    def check(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Do nothing: every table is a list of records."""
 
 
 class Level(Options):
@@ -97,6 +101,8 @@ class Entity(Options):
     """Column whose values, as texts, are the keys. A row without one has no such entity."""
     fields: list[str] | None = None
     """Columns of its members; else all that belong to no other entity. With the key in it, the key is a field, too."""
+    rows: Table | None = None
+    """Rows of its own, such as `{source: agents}`; else those of the export."""
 
 
 class Relationship(Options):
@@ -106,6 +112,12 @@ class Relationship(Options):
     """Entity whose keys it is by."""
     to: str
     """Entity whose keys are listed: each once, in order."""
+    rows_of: str | None = None
+    """Entity in whose rows both keys stand; null: `to`."""
+    from_key: str | None = None
+    """Column with the key of `from` in these rows; null: it is called as in the entity."""
+    to_key: str | None = None
+    """The same of `to`."""
 
 
 class Normalized(Options):
@@ -126,20 +138,45 @@ class Normalized(Options):
             if "." in name:
                 raise ValueError(f"the entity {name!r} has a dot in its name")
         for name, relationship in self.relationships.items():
-            for end in (relationship.from_, relationship.to):
-                if end not in self.entities:
+            for end in (relationship.from_, relationship.to, relationship.rows_of):
+                if end is not None and end not in self.entities:
                     raise ValueError(
                         f"relationship {name!r}: there is no entity {end!r} ({did_you_mean(end, self.entities)})"
                     )
-        whole = [name for name, entity in self.entities.items() if entity.fields is None]
+        shared = {name: entity for name, entity in self.entities.items() if entity.rows is None}
+        if not shared:
+            raise ValueError("every entity has rows of its own: leave `rows` out of one, which has those of the export")
+        whole = [name for name, entity in shared.items() if entity.fields is None]
         if len(whole) > 1:
             raise ValueError(
                 f"the entities {' and '.join(map(repr, whole))} both take what is left: give one its fields"
             )
         return self
 
+    def tables(self) -> dict[str, Table]:
+        """Return the rows of the entities that have their own."""
+        return {name: entity.rows for name, entity in self.entities.items() if entity.rows is not None}
+
+    def held_by(self, table: str | None) -> Normalized:
+        """Return what is made of the rows of one entity that has its own; of the export's rows for None."""
+        own = self.tables()
+        entities = {name: one for name, one in self.entities.items() if (name if name in own else None) == table}
+        told: dict[str, Relationship] = {}
+        for name, one in self.relationships.items():
+            holder = one.rows_of or one.to
+            if (holder if holder in own else None) == table:
+                keys = {
+                    "from_key": one.from_key or self.entities[one.from_].key,
+                    "to_key": one.to_key or self.entities[one.to].key,
+                }
+                told[name] = one.replace(**keys)
+        return self.model_copy(update={"entities": entities, "relationships": told})
+
     def check(self, schema: Mapping[str, pl.DataType]) -> None:
-        """Refuse keys that are no columns or no texts, and unknown fields."""
+        """Refuse keys that are no columns or no texts, and unknown fields; of what `held_by` returned."""
+        for name, one in self.relationships.items():
+            for what, key in (("from_key", one.from_key), ("to_key", one.to_key)):
+                check_key(schema, key or "", f"relationship {name!r}, {what}")
         for name, entity in self.entities.items():
             check_key(schema, entity.key, f"the key of {name!r}")
             for field in entity.fields or ():
@@ -151,8 +188,13 @@ class Normalized(Options):
             if len(set(entity.fields or ())) < len(entity.fields or ()):
                 raise FormatError(f"entity {name!r} names a field twice", cure="Name each once.")
 
+    def key_columns(self) -> list[str]:
+        """Return the columns that are keys, each once; of what `held_by` returned."""
+        ends = [key for one in self.relationships.values() for key in (one.from_key, one.to_key) if key is not None]
+        return list(dict.fromkeys([*(entity.key for entity in self.entities.values()), *ends]))
+
     def fields(self, schema: Mapping[str, pl.DataType]) -> dict[str, list[str]]:
-        """Return the columns of each entity, without its key."""
+        """Return the columns of each entity, without its key; of what `held_by` returned."""
         taken = {entity.key for entity in self.entities.values()}
         taken |= {field for entity in self.entities.values() for field in entity.fields or ()}
         rest = [name for name in schema if name not in taken]
@@ -160,8 +202,7 @@ class Normalized(Options):
 
     def unused(self, schema: Mapping[str, pl.DataType]) -> Iterator[str]:
         """Yield the columns that are in no entity."""
-        keys = {entity.key for entity in self.entities.values()}
-        used = keys.union(*self.fields(schema).values())
+        used = set(self.key_columns()).union(*self.fields(schema).values())
         return (name for name in schema if name not in used)
 
 

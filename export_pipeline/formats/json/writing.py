@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import polars as pl
 
 from export_pipeline.compression import Stage
-from export_pipeline.formats.json.entities import Section, taken_apart
+from export_pipeline.formats.json.entities import Rows, Section, taken_apart
 from export_pipeline.formats.json.grouping import Hidden, grouped, in_order
 from export_pipeline.formats.json.records import Style, ahead, joined, records, value
 from export_pipeline.formats.json.spelling import Part
@@ -86,9 +86,8 @@ def write_groups(
 
 
 def write_entities(
-    rows: pl.LazyFrame,
-    sections: list[Section],
-    meter: Meter,
+    given: Sequence[Rows],
+    order: Sequence[str],
     stage: Stage,
     parts: list[Part],
     schema: Mapping[str, pl.DataType],
@@ -100,15 +99,15 @@ def write_entities(
 ) -> Meter:
     """Write entities and relationships; return the meter of all their columns side by side, one section at a time."""
     filed = Meter(schema)
-    for (section, frames), part in zip(taken_apart(rows, sections, meter, folder, duplicates), parts, strict=True):
+    for (section, frames), part in zip(taken_apart(given, order, folder, duplicates), parts, strict=True):
         stage.write(part.before.encode())
         base = filed.rows
         names = {old: new.split(".", 1)[1] for old, new in section.names.items() if old not in section.keys}
 
         def work(
-            given: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
+            piece: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
         ) -> bytes:
-            frame, start, before = given
+            frame, start, before = piece
             filed.put(beside(frame, section.names, schema), _places(frame, base + start))
             if len(section.keys) == 1:
                 if names:
