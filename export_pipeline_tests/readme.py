@@ -27,8 +27,18 @@ def section() -> str:
     return "\n\n".join([*parts, END])
 
 
-def _rows(described: Schema, known: Schema, prefix: str = "", within: tuple[str, ...] = ()) -> Iterator[str]:
-    for name, shown in described.get("properties", {}).items():
+def _rows(
+    described: Schema, known: Schema, prefix: str = "", within: tuple[str, ...] = (), above: Schema | None = None
+) -> Iterator[str]:
+    """Yield a row for each option; those that a nested model shares with the format are told once, `above`."""
+    options = described.get("properties", {})
+    shared = [name for name, shown in options.items() if above is not None and above.get(name) == shown]
+    if shared:
+        what = f"As `{shared[0]}` to `{shared[-1]}` above, {len(shared)} options."
+        yield f"| `{prefix}*` |  |  | {what} |"
+    for name, shown in options.items():
+        if name in shared:
+            continue
         default = "" if "default" not in shown or shown["default"] in ({}, []) else _code(shown["default"])
         if name in described.get("required", ()):
             default = "required"
@@ -37,7 +47,8 @@ def _rows(described: Schema, known: Schema, prefix: str = "", within: tuple[str,
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
         for reference, inner, mark in _inside(shown, known):
             if reference not in within:
-                yield from _rows(inner, known, f"{prefix}{name}{mark}.", (*within, reference))
+                top = options if above is None else above
+                yield from _rows(inner, known, f"{prefix}{name}{mark}.", (*within, reference), top)
 
 
 def _inside(shown: Schema, known: Schema) -> Iterator[tuple[str, Schema, str]]:
