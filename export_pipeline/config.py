@@ -8,7 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from export_pipeline import times
 from export_pipeline.aggregations import Aggregate
@@ -25,6 +32,8 @@ from export_pipeline.retries import Retry
 from export_pipeline.schedules import Schedule
 from export_pipeline.sources import AnySource
 
+SINGLE = {"format", "file_name", "deliver"}
+"""Options that stand for one entry of `outputs`."""
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,78}[a-z0-9])?")
 
 
@@ -141,13 +150,19 @@ class ExportConfig(Options):
     def _zone(cls, name: str) -> str:
         return times.zone(name).key
 
+    @model_serializer(mode="wrap")
+    def _once(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Dump each file once: with `outputs`, what stands for a single one is not given."""
+        dumped: dict[str, Any] = dump(self)
+        return {name: value for name, value in dumped.items() if not self.outputs or name not in SINGLE}
+
     @model_validator(mode="after")
     def _one_spelling(self) -> Self:
         if (self.source is None) == (not self.sources):
             given = "neither 'source' nor 'sources'" if self.source is None else "both 'source' and 'sources'"
             raise ValueError(f"{given} is given: name the rows once, such as source: {{files: sales.csv}}")
         self._check_sources()
-        twice = sorted({"format", "file_name", "deliver"} & self.model_fields_set) if self.outputs else []
+        twice = sorted(SINGLE & self.model_fields_set) if self.outputs else []
         if twice:
             raise ValueError(f"'outputs' is given, so {', '.join(map(repr, twice))} must stand inside each output")
         labels = [output.label for output in self.files]

@@ -12,7 +12,7 @@ from export_pipeline.catalog import load_file
 from export_pipeline.config import ExportConfig
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import status, time_range
-from export_pipeline.formats import Csv
+from export_pipeline.formats import Csv, Excel
 from export_pipeline.parsing import parse
 from export_pipeline.sources import FilesSource
 
@@ -63,6 +63,33 @@ def test_the_design_s_example_loads_and_comes_back_equal(tmp_path: Any) -> None:
     assert parse(ExportConfig, loaded.dump()) == loaded
     assert parse(ExportConfig, loaded.dump(defaults=True)) == loaded
     assert parse(ExportConfig, yaml.load(yaml.dump(loaded.dump())).data) == loaded
+
+
+SHEETS: dict[str, Any] = {
+    "zoom": 150,
+    "sheets": [{"name": "A", "zoom": 100, "header_style": {"bold": True}}, {"name": "B", "rows": {"sort": "-x"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"outputs": [{"format": "json"}, {"format": "parquet"}]},
+        {"format": {"excel": {"header": False}}},
+        {"format": {"excel": SHEETS}},
+        {"outputs": [{"format": {"excel": SHEETS}, "deliver": {"local": {"folder": "x"}}}]},
+    ],
+)
+def test_what_is_left_out_stays_left_out(given: dict[str, Any]) -> None:
+    """A stored plan is a whole dump; some options mean another thing where they are said than where they are not."""
+    asked = config(**given)
+    for whole in (True, False):
+        back = parse(ExportConfig, asked.dump(defaults=whole))
+        assert back == asked
+        assert back.dump(defaults=whole) == asked.dump(defaults=whole)
+    form = asked.files[0].format
+    if isinstance(form, Excel) and form.sheets:
+        assert [sheet.zoom for sheet in parse(Excel, form.dump())._sheets] == [100, 150]
 
 
 def test_the_typescript_contract_s_spellings_and_places_are_normalised() -> None:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from export_pipeline_tests.cli.terminal import Ended, command, inside, terminal
@@ -46,6 +47,39 @@ def test_by_name(shared: Path) -> None:
     rows = _rows(path, ";")
     assert [int(row["id"]) for row in rows] == [i for i in range(499, -1, -1) if i % 5 in (1, 2)]
     assert "\x1b" not in done.out + done.err
+
+
+SEVERAL = """
+sources: {commands: {files: commands.parquet}, again: {files: commands.parquet}}
+filter: {where: {field: id, operator: lt, value: 10}}
+outputs:
+  - {name: plain, format: {excel: {header: false}}, file_name: plain, deliver: {local: {folder: board}}}
+  - format:
+      excel:
+        zoom: 150
+        sheets:
+          - {name: Commands, zoom: 100}
+          - {name: By status, rows: {aggregate: {group_by: [status], measures: {runs: count}}}}
+          - {name: All, rows: {source: again}}
+    file_name: board
+    deliver: {local: {folder: board}}
+  - {format: {csv: {split: {rows: 4}}}, file_name: parts, deliver: {local: {folder: board}}}
+"""
+
+
+def test_several_outputs_of_several_sources(shared: Path, tmp_path: Path) -> None:
+    (shared / "exports" / "several.yaml").write_text(SEVERAL)
+    done = inside(shared, "run", "several", "--output", str(tmp_path), "--json")
+    assert done.code == 0, done.err
+    assert {file["output"]: file["rows"] for file in done.json["files"]} == {"plain": 10, "excel": 10, "csv": 10}
+    book = openpyxl.load_workbook(tmp_path / "board" / "board.xlsx")
+    assert {sheet.title: (sheet.max_row, sheet.sheet_view.zoomScale) for sheet in book.worksheets} == {
+        "Commands": (11, None),
+        "By status": (5, 150),
+        "All": (501, 150),
+    }
+    assert openpyxl.load_workbook(tmp_path / "board" / "plain.xlsx").active["A1"].value == 0
+    assert len(list((tmp_path / "board" / "parts").glob("*.csv"))) == 3
 
 
 def test_json_with_everything_changed(shared: Path, tmp_path: Path) -> None:

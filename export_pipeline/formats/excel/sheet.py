@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import polars as pl
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from export_pipeline.errors import ConfigError
 from export_pipeline.formats.excel.charts import Chart
@@ -118,6 +126,12 @@ class SheetOptions(Options):
         if self.data_validation and self.sheet_name.casefold() == LISTS.casefold():
             raise ValueError(f"the sheet's name {self.sheet_name!r} is that of the hidden sheet of lists; take another")
         return self
+
+    @model_serializer(mode="wrap")
+    def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Dump what was given only: some options mean another thing where they are said than where they are not."""
+        given = {info.alias or name for name, info in type(self).model_fields.items() if name in self.model_fields_set}
+        return {name: value for name, value in dump(self).items() if name in given}
 
     def check_sheet(self, schema: pl.Schema) -> None:
         """Refuse options that name columns which are not there, or cells that hold data: ConfigError."""

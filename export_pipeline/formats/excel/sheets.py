@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic_core import to_jsonable_python
 
 from export_pipeline.formats.excel.names import numbered
 from export_pipeline.formats.excel.sheet import SheetOptions
+from export_pipeline.options import Options
 from export_pipeline.tables import Table
 
 if TYPE_CHECKING:
@@ -29,6 +33,15 @@ class Sheet(SheetOptions):
     rows: Table | None = None
     """Rows of its own, such as `{source: hosts, sort: name}` or `{aggregate: {group_by: [status], measures: {runs:
     count}}}`; else those of the export."""
+
+    @model_serializer(mode="wrap")
+    def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Dump what was given, also where it is the default: it may differ from what the sheets share."""
+        dumped = dump(self)
+        for name in self.model_fields_set - dumped.keys():
+            value = getattr(self, name)
+            dumped[name] = value.dump() if isinstance(value, Options) else to_jsonable_python(value)
+        return {name: dumped[name] for name in type(self).model_fields if name in self.model_fields_set}
 
     @property
     def rows_of_its_own(self) -> Table | None:
