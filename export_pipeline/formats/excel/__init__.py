@@ -7,6 +7,7 @@
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
     edges.py     title, header and totals around the rows    sheet.py                options of a sheet, made of:
+    pivots/      pivot tables, computed on the way
     reader/      an independent reader, for verification     styles, formulas, conditions, validations, printing,
                                                              protection, images, tables; properties of the workbook
 """
@@ -29,6 +30,7 @@ from export_pipeline.formats.excel.images import load
 from export_pipeline.formats.excel.look import Look
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
+from export_pipeline.formats.excel.pivots.gathering import Gatherer
 from export_pipeline.formats.excel.properties import WorkbookProperties
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
 from export_pipeline.formats.excel.strings import escaped_text
@@ -74,6 +76,7 @@ class Excel(SheetOptions, Format):
         if len(self.all_names(schema)) > MAX_COLUMNS:
             raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
         self.check_sheet(schema)
+        self.check_pivot_tables(schema, errors=self.non_finite == "error_value")
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
@@ -126,8 +129,9 @@ class Excel(SheetOptions, Format):
         ]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
         cap = self._max_rows - look.first + 1 - bool(self.totals)
-        packer = Packer(columns, cells, cap=cap, first=look.first, totals=totals)
-        write(packer.blocks(rows), Package(sink), look)
+        pivots = Gatherer(self.pivot_tables, schema) if self.pivot_tables else None
+        packer = Packer(columns, cells, cap=cap, first=look.first, totals=totals, pivots=pivots)
+        write(packer.blocks(rows), Package(sink), look, pivots)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of all sheets."""
@@ -140,6 +144,7 @@ class Excel(SheetOptions, Format):
             totals=bool(self.totals),
             blanks=any(look.covers for look in self.looks(schema)),
             formulas=self._pieces(schema),
+            summaries=frozenset(table.on for table in self.pivot_tables),
         )
         return read(path, schema, layout)
 

@@ -11,6 +11,7 @@ from export_pipeline.formats.excel.names import letters
 
 if TYPE_CHECKING:
     from export_pipeline.formats.excel.images import Picture
+    from export_pipeline.formats.excel.pivots.gathering import Summary
     from export_pipeline.formats.excel.properties import WorkbookProperties
     from export_pipeline.formats.excel.sheet import SheetOptions
     from export_pipeline.formats.excel.styles import CellStyle
@@ -36,6 +37,8 @@ class Look:
     pictures: Sequence[Picture] = ()
     hashes: dict[str, str] = field(default_factory=dict)
     """What stands for the password of a protected sheet."""
+    pivots: Summary | None = None
+    """The pivot tables, once all rows have passed."""
 
     @property
     def first(self) -> int:

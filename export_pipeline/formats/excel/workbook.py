@@ -20,6 +20,7 @@ from export_pipeline.formats.excel.edges import Edges
 from export_pipeline.formats.excel.images import place_images
 from export_pipeline.formats.excel.look import Look
 from export_pipeline.formats.excel.names import letters, numbered
+from export_pipeline.formats.excel.pivots.sheets import add_pivots
 from export_pipeline.formats.excel.printing import set_up_pages
 from export_pipeline.formats.excel.protection import protect
 from export_pipeline.formats.excel.styles import CellStyle
@@ -125,6 +126,7 @@ def _workbook(look: Look, rows: Sequence[int], widths: Sequence[float] | None) -
             sheet.column_dimensions[letters(n)].width = width
         for give in _FEATURES:
             give(sheet, look, number, count)
+    add_pivots(book, look, sum(rows))
     add_lists(book, look)
     return book, styles
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from export_pipeline.formats.excel.blocks import Block
 from export_pipeline.formats.excel.formulas import Tally, tallies
 from export_pipeline.formats.excel.look import Look
 from export_pipeline.formats.excel.package import Package
+from export_pipeline.formats.excel.pivots.gathering import Gatherer, one_sheet
 from export_pipeline.formats.excel.workbook import Parts, sheet_part
 
 _FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml")
@@ -16,12 +18,12 @@ _FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/them
 _NARROWEST, _WIDEST = 6.0, 60.0
 
 
-def write(blocks: Generator[Block], package: Package, look: Look) -> None:
+def write(blocks: Generator[Block], package: Package, look: Look, pivots: Gatherer | None = None) -> None:
     """Write all blocks and close the package. Raises what the rows or the sink raise; nothing is left running then."""
     try:
         first = next(blocks, None)
         longest = first.longest if first else [0] * len(look.names)
-        sheets = _Sheets(package, look, widths(look, longest))
+        sheets = _Sheets(package, look, widths(look, longest), pivots)
         for block in itertools.chain([first] if first else [], blocks):
             sheets.add(block)
         sheets.finish()
@@ -48,8 +50,8 @@ def widths(look: Look, longest: Sequence[int]) -> list[float]:
 class _Sheets:
     """The sheets of a package, each begun when its first row arrives."""
 
-    def __init__(self, package: Package, look: Look, width: Sequence[float]) -> None:
-        self._package, self._look, self._widths = package, look, width
+    def __init__(self, package: Package, look: Look, width: Sequence[float], pivots: Gatherer | None = None) -> None:
+        self._package, self._look, self._widths, self._pivots = package, look, width, pivots
         self._rows: list[int] = []
         self._tallies: list[dict[str, Tally]] = []
         self._beginnings = Parts(look, [0, 0], width)  # all sheets but the first begin alike
@@ -59,6 +61,9 @@ class _Sheets:
     def add(self, block: Block) -> None:
         """Write the next block."""
         self._begin(up_to=block.sheet + 1)
+        if self._pivots is not None and block.pivots is not None:
+            one_sheet(block.sheet)
+            self._pivots.add(block.pivots)
         self._package.append(block.xml)
         self._rows[-1] += block.rows
         for n, tally in enumerate(self._tallies[-1].values()):
@@ -67,6 +72,8 @@ class _Sheets:
     def finish(self) -> None:
         """Write what is left: the last piece, the end of the last sheet, all other parts, the directory."""
         self._begin(up_to=1)
+        if self._pivots is not None:
+            self._look = replace(self._look, pivots=self._pivots.summary())
         last = self._end()
         sheets = {sheet_part(number) for number in range(1, len(self._rows) + 1)}
         for name in last:

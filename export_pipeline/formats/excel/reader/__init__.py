@@ -26,6 +26,6 @@ def read(path: Path, schema: pl.Schema, layout: Layout) -> Iterator[pl.DataFrame
     """
     with Workbook(path) as workbook:
         workbook.check_parts()
-        for sheet in workbook.sheets():
+        for sheet in workbook.sheets(layout.summaries):
             rows = yield from frames(workbook, sheet, schema, layout)
             workbook.check_tables(sheet, rows, layout)

@@ -23,6 +23,8 @@ class Layout:
     formulas: Sequence[tuple[str, ...] | None] = ()
     """The formula, as XML, that each column's cells must have: texts between which the number of the row stands. Those
     behind the columns of the data are columns of their own."""
+    summaries: frozenset[str] = frozenset()
+    """Names of sheets that hold no rows but what is computed of them."""
 
     @property
     def width(self) -> int:

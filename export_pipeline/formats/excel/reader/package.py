@@ -73,14 +73,20 @@ class Workbook:
             if name.endswith(".rels"):
                 self._targets(name)
 
-    def sheets(self) -> Iterator[str]:
-        """Yield the part of each sheet, in the order of their tabs."""
+    def sheets(self, summaries: frozenset[str] = frozenset()) -> Iterator[str]:
+        """Yield the part of each sheet of rows, in the order of their tabs; `summaries` must be there, well formed."""
         targets = self._targets("xl/_rels/workbook.xml.rels")
         found = self._tree("xl/workbook.xml").findall(f"{_MAIN}sheets/{_MAIN}sheet")
         titles = [sheet.attrib["name"].casefold() for sheet in found]
         if not found or len(titles) != len(set(titles)):
             raise ValueError("there is no sheet, or two of one name")
+        others = {name.casefold() for name in summaries}
+        if others - set(titles):
+            raise ValueError(f"the sheet {min(others - set(titles))!r} is missing")
         for sheet in found:
+            if sheet.attrib["name"].casefold() in others:
+                self._tree(targets[sheet.attrib[_ID]])
+                continue
             if sheet.attrib.get("state") != "hidden":  # lists of values to choose from
                 yield targets[sheet.attrib[_ID]]
 
