@@ -116,7 +116,7 @@ class PivotTable(Options):
     filters: Annotated[tuple[PivotFilter, ...], Field(max_length=16)] = ()
     """Columns to choose from, above it: a column, or `{column: status, value: failed}`."""
     layout: Literal["compact", "outline", "tabular"] = "compact"
-    """Several columns of rows in one column, each in its own with totals above, or each in its own with totals below."""
+    """All columns of rows in one, or each in its own, with totals above (`outline`) or below (`tabular`)."""
     subtotals: bool = True
     """Totals of all but the innermost columns of rows and of columns."""
     row_totals: bool = True
@@ -204,17 +204,15 @@ def check_pivots(
 ) -> None:
     """Refuse pivot tables that cannot be made of these columns or stand in each other's place: ConfigError.
 
-    `named` says whether each header is a name that Excel accepts; `taken` are the names of sheets that hold other things.
+    `named` says whether each header is a name that Excel accepts; `taken` are names of other sheets.
     """
     if not tables:
         return
     if headers is None or not named:
-        why = (
-            "has no header" if headers is None else "has headers that are empty, too long, or equal but for their case"
-        )
+        why = "has no header" if headers is None else "has headers that are empty, long, or equal but for case"
         raise ConfigError(
             f"excel: pivot_tables need a name for each column, but the sheet {why}",
-            cure="Keep the header and the table, which makes names of all headers: leave out header: false, table: none.",
+            cure="Keep the header and the table, which makes names of headers: leave out header: false, table: none.",
         )
     places = set[tuple[str, str]]()
     for n, table in enumerate(tables):

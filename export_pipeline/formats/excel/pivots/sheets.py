@@ -88,24 +88,21 @@ def add_pivots(book: Workbook, look: Look, rows: int) -> None:
         here.append(_placed(computed, summary, headers, here))
     cache: _Cache | None = None
     for folded, tables in sheets.items():
-        sheet = book.create_sheet(names[folded])
-        cells = _Cells(sheet, formats)
+        cells = _Cells(book.create_sheet(names[folded]), formats)
         made = [cells.put(placed) for placed in tables]
         cells.widen()
-        cache = cache or _Cache(
-            xml.cache(_source(look, rows), headers, summary.schema, summary, lambda name: cells.code(formats[name]))
-        )
+        ids = {name: cells.code(code) for name, code in formats.items()}
+        cache = cache or _Cache(xml.cache(_source(look, rows), headers, ids, summary))
         for placed, codes in zip(tables, made, strict=True):
-            text = xml.definition(placed, _CACHE_ID, lambda name: cells.code(formats[name]), codes, look.names)
-            sheet.add_pivot(_Table(cache, text))
-        _draw(sheet, look, tables)
+            cells.sheet.add_pivot(_Table(cache, xml.definition(placed, _CACHE_ID, ids, codes)))
+        _draw(cells.sheet, look, tables)
 
 
 class _Cells:
     """Writes cells of pivot tables onto a sheet."""
 
     def __init__(self, sheet: Worksheet, formats: dict[str, str | None]) -> None:
-        self._sheet, self._formats = sheet, formats
+        self.sheet, self._formats = sheet, formats
         self._lengths: dict[int, int] = {}
         self._codes: dict[str, int] = {}
 
@@ -123,7 +120,7 @@ class _Cells:
         if code is None:
             return 0
         if code not in self._codes:
-            cell = Made(self._sheet, row=1, column=1)
+            cell = Made(self.sheet, row=1, column=1)
             cell.number_format = code
             self._codes[code] = int(cell._style.numFmtId)
         return self._codes[code]
@@ -132,13 +129,13 @@ class _Cells:
         """Give each column the room that its texts need."""
         for column, length in self._lengths.items():
             width = min(max(length * 1.1 + 2, _NARROWEST), _WIDEST)
-            self._sheet.column_dimensions[letters(column - 1)].width = round(width, 2)
+            self.sheet.column_dimensions[letters(column - 1)].width = round(width, 2)
 
     def _write(self, cell: Cell, code: str | None) -> None:
         from openpyxl.styles import Alignment, Font
 
         value = cell.value
-        made = self._sheet.cell(cell.row, cell.column)
+        made = self.sheet.cell(cell.row, cell.column)
         if isinstance(value, str):
             made.value = held_text(value)
             made.data_type = "s"  # also where it looks like a formula

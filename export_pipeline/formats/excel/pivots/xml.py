@@ -6,7 +6,7 @@ The cache has no records: Excel reads the rows of the sheet when it opens the fi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,22 +28,22 @@ _NO_VALUES_ROW = (  # Excel's own later addition: no row that says "Values" abov
     "</ext></extLst>"
 )
 
-FormatId = Callable[[str], int]
-"""Column of the data -> the id of its number format."""
+Ids = Mapping[str, int]
+"""Column of the data, in order -> the id of its number format."""
 
 
-def cache(source: str, headers: Mapping[str, str], schema: pl.Schema, summary: Summary, formats: FormatId) -> str:
+def cache(source: str, headers: Mapping[str, str], formats: Ids, summary: Summary) -> str:
     """Return the definition of the cache; `source` are the attributes that say where the rows stand."""
     fields = []
     for name, header in headers.items():
-        dtype = schema.get(name)
+        dtype = summary.schema.get(name)
         if name in summary.items:
             shared = _shared(summary.items[name])
         elif name in summary.ranges and dtype is not None:
             shared = _range(summary.ranges[name], dtype)
         else:
             shared = "<sharedItems/>"
-        fields.append(f'<cacheField name="{attribute(header)}" numFmtId="{formats(name)}">{shared}</cacheField>')
+        fields.append(f'<cacheField name="{attribute(header)}" numFmtId="{formats[name]}">{shared}</cacheField>')
     return (
         f'{_DECLARATION}<pivotCacheDefinition {_MAIN} saveData="0" refreshOnLoad="1" refreshedBy="export_pipeline" '
         'createdVersion="6" refreshedVersion="6" minRefreshableVersion="3">'
@@ -52,12 +52,10 @@ def cache(source: str, headers: Mapping[str, str], schema: pl.Schema, summary: S
     )
 
 
-def definition(
-    placed: Placed, cache_id: int, formats: FormatId, number_formats: Sequence[int], fields: Sequence[str]
-) -> str:
-    """Return the definition of a pivot table; `fields` are all columns of the data, in order."""
+def definition(placed: Placed, cache_id: int, formats: Ids, number_formats: Sequence[int]) -> str:
+    """Return the definition of a pivot table; `number_formats` are the ids of those of its values."""
     table = placed.computed.table
-    number = {name: n for n, name in enumerate(fields)}
+    number = {name: n for n, name in enumerate(formats)}
     kind = dict.fromkeys(table.rows, "axisRow") | dict.fromkeys(table.columns, "axisCol")
     kind |= {one.column: "axisPage" for one in table.filters}
     values = {value.column for value in table.values}
@@ -67,7 +65,7 @@ def definition(
     def field(name: str) -> str:
         axis = f' axis="{kind[name]}"' if name in kind else ""
         data = ' dataField="1"' if name in values else ""
-        code = f' numFmtId="{formats(name)}"' if axis and formats(name) else ""
+        code = f' numFmtId="{formats[name]}"' if axis and formats[name] else ""
         totals = "" if table.subtotals or not axis else ' defaultSubtotal="0"'
         opening = f'<pivotField{axis}{data}{code}{flat} showAll="0"{totals}'
         if not axis:
@@ -99,15 +97,15 @@ def definition(
             if not placed.in_columns and table.columns
             else "",
             f">{_location(placed)}",
-            _list("pivotFields", [field(name) for name in fields]),
+            _list("pivotFields", [field(name) for name in formats]),
             _list("rowFields", [f'<field x="{number[name]}"/>' for name in table.rows]),
             _list("rowItems", _lines(placed.lines, whole=table.layout == "tabular")),
             _list("colFields", [f'<field x="{n}"/>' for n in across]) if across else "",
             _list("colItems", _lines(placed.columns, whole=True, values=placed.several)),
             _list("pageFields", pages) if pages else "",
             _list("dataFields", _data_fields(placed, number, number_formats)),
-            f'<pivotTableStyleInfo{style} showRowHeaders="1" showColHeaders="1" showRowStripes="0" showColStripes="0" '
-            'showLastColumn="1"/>',
+            f'<pivotTableStyleInfo{style} showRowHeaders="1" showColHeaders="1" ',
+            'showRowStripes="0" showColStripes="0" showLastColumn="1"/>',
             _NO_VALUES_ROW if placed.several and not table.columns else "",
             "</pivotTableDefinition>",
         ]
@@ -122,7 +120,8 @@ def _data_fields(placed: Placed, number: Mapping[str, int], number_formats: Sequ
         subtotal = "" if function == "sum" else f' subtotal="{function}"'
         shown = f' numFmtId="{code}"' if code else ""
         made.append(
-            f'<dataField name="{attribute(caption)}" fld="{number[value.column]}"{subtotal} baseField="0" baseItem="0"{shown}/>'
+            f'<dataField name="{attribute(caption)}" fld="{number[value.column]}"{subtotal} baseField="0" '
+            f'baseItem="0"{shown}/>'
         )
     return made
 
