@@ -187,7 +187,7 @@ class PivotTable(Options):
         for caption in captions:
             if caption.casefold() in taken or units(caption) > 255:
                 raise ConfigError(
-                    f"excel: {option}: two values or columns are called {caption[:60]!r}, or it has over 255 characters",
+                    f"excel: {option}: two values or columns are called {caption[:60]!r}, or over 255 characters long",
                     cure="Give the value a label of its own: {column: ..., function: ..., label: ...}.",
                 )
             taken.add(caption.casefold())

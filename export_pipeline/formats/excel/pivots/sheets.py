@@ -141,9 +141,13 @@ class _Cells:
             made.data_type = "s"  # also where it looks like a formula
             length = max(map(len, value.split("\n"))) + 2 * cell.indent + (3 if cell.look == "button" else 0)
         else:
-            whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
-            made.value = int(value) if whole else value
-            length = len(code) if code else len(f"{value:.11g}")
+            if isinstance(value, bool):
+                made.value = value
+            else:  # as text, because openpyxl would write a float with 16 digits
+                made.value, made.data_type = xml.number_text(value), "n"
+            # A program that computes it anew may show all digits.
+            shown = len(code or "") if cell.field else max(len(code or ""), len(f"{value:,.11g}"))
+            length = shown or len(f"{value:.11g}")
             if code is not None and not isinstance(value, bool):
                 made.number_format = code
             if cell.number is None:  # an item stands where a text would

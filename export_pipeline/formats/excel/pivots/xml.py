@@ -21,6 +21,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _VALUES = -2
 """The number of the field that stands for several values."""
+_LAST = dt.datetime(9999, 12, 30)
 _NO_VALUES_ROW = (  # Excel's own later addition: no row that says "Values" above their captions
     '<extLst><ext uri="{962EF5D1-5CA2-4c93-8EF4-DBF5C05439D2}" '
     'xmlns:x14="http://schemas.microsoft.com/office/spreadsheetml/2009/9/main">'
@@ -174,7 +175,7 @@ def _item(item: Item) -> str:
         return f'<b v="{item.value:d}"/>'
     if isinstance(item.value, str):
         return f'<s v="{attribute(item.value)}"/>'
-    return f'<d v="{item.moment.isoformat()}"/>' if item.date else f'<n v="{_number(item.value)}"/>'
+    return f'<d v="{item.moment.isoformat()}"/>' if item.date else f'<n v="{number_text(item.value)}"/>'
 
 
 def _range(found: Range, dtype: pl.DataType) -> str:
@@ -211,14 +212,17 @@ def _kinds(
         given["containsNumber"] = 1
         if all(number.is_integer() for number in numbers) if integers is None else integers:
             given["containsInteger"] = 1
-        given |= {"minValue": _number(min(numbers)), "maxValue": _number(max(numbers))}
+        given |= {"minValue": number_text(min(numbers)), "maxValue": number_text(max(numbers))}
     if dates:  # the end is not included
-        given |= {"minDate": min(dates).isoformat(), "maxDate": (max(dates) + dt.timedelta(days=1)).isoformat()}
+        end = min(max(dates), _LAST) + dt.timedelta(days=1)
+        given |= {"minDate": min(dates).isoformat(), "maxDate": end.isoformat()}
     return "".join(f' {name}="{value}"' for name, value in given.items())
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+def number_text(value: float) -> str:
+    """Return the shortest text of exactly this number."""
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) < 1e15)
+    return str(int(value)) if whole else repr(value)
 
 
 def attribute(text: str) -> str:
