@@ -432,3 +432,28 @@ def plain(value: Any) -> Any:
         return float(text)
     except ValueError:
         return text.replace(" Result", " Total").replace("(empty)", "(blank)")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [("id", 7, 7), ("cost", 14.5, 14.5), ("price", 1.25, 1.25), ("ok", True, True), ("agent", "AGENT-3", "agent-3")],
+)
+def test_values_of_each_type_can_be_chosen(column: str, value: Any, shown: Any, tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"id": [7, 8], "cost": [14.5, 2.0], "ok": [True, False], "agent": ["agent-3", "b"], "n": [5, 6]}
+    ).with_columns(price=pl.Series(["1.25", "3.00"]).cast(pl.Decimal(10, 2)))
+    table = {"name": "P", "rows": ["n"], "values": ["n"], "filters": [{"column": column, "value": value}]}
+    rows = page(written(frame, tmp_path, form(table)).path, "P")
+    assert rows == [[column, shown], [None, None], ["n", "Sum of n"], [5, 5], ["Grand Total", 5]]
+
+
+def test_names_of_columns_become_fields(tmp_path: Path) -> None:
+    frame = pl.DataFrame({name: [n, n + 1] for n, name in enumerate(nasty.NAMES)})
+    table = {"name": "P", "rows": [nasty.NAMES[0]], "columns": ['q"x'], "values": ["line\nend", "=1"]}
+    made = form(table)
+    path = written(frame, tmp_path, made).path
+    book = openpyxl.load_workbook(path)
+    fields = [field.name for field in book["P"]._pivots[0].cache.cacheFields]
+    assert fields == [cell.value for cell in book["Data"][1]]
+    assert book["P"]["A3"].value == "Column1"
+    assert Excel.model_validate(made.dump()) == made
