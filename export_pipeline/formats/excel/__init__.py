@@ -3,6 +3,7 @@
 ::
 
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
+    numeric.py   what of it Excel computes with
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
