@@ -3,12 +3,11 @@
 ::
 
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
-    numeric.py   what of it Excel computes with
+    numeric.py   what of it Excel computes with             pivots/                 pivot tables, computed on the way
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
     edges.py     title, header and totals around the rows    sheet.py                options of a sheet, made of:
-    pivots/      pivot tables, computed on the way
     reader/      an independent reader, for verification     styles, formulas, conditions, validations, printing,
                                                              protection, images, tables; properties of the workbook
 """
