@@ -3,6 +3,7 @@
 ::
 
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
+    numeric.py   what of it Excel computes with             pivots/                 pivot tables, computed on the way
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
@@ -29,6 +30,7 @@ from export_pipeline.formats.excel.formulas import partials, tallies
 from export_pipeline.formats.excel.look import Look, formulas_of, layout_of, look_of
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
+from export_pipeline.formats.excel.pivots.gathering import Gatherer
 from export_pipeline.formats.excel.properties import WorkbookProperties
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
 from export_pipeline.formats.excel.sheets import Sheet, check_sheets
@@ -114,6 +116,7 @@ class Excel(SheetOptions, Format):
         if len(sheet.all_names(schema)) > MAX_COLUMNS:
             raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
         sheet.check_sheet(schema)
+        sheet.check_pivot_tables(schema, errors=self.non_finite == "error_value")
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
@@ -177,17 +180,19 @@ class Excel(SheetOptions, Format):
 
     def _encode(self, parts: Sequence[tuple[SheetOptions, pl.LazyFrame]], sink: BinaryIO, about: About) -> None:
         from export_pipeline.formats.excel.workbook import column_styles
-        from export_pipeline.formats.excel.writing import write
+        from export_pipeline.formats.excel.writing import Filling, write
 
         looks: list[Look] = []
         for sheet, rows in parts:
             lists = sum(len(long_lists(look.options.data_validation)) for look in looks)
             looks.append(look_of(sheet, rows.collect_schema(), about, self.workbook, lists=lists))
-        tables = [
-            (look, self._packer(look, styles, rows.collect_schema()).blocks(rows))
-            for look, styles, (_, rows) in zip(looks, column_styles(looks), parts, strict=True)
-        ]
-        write(tables, Package(sink))
+        write(
+            [
+                Filling(look, self._packer(look, styles, rows.collect_schema()), rows)
+                for look, styles, (_, rows) in zip(looks, column_styles(looks), parts, strict=True)
+            ],
+            Package(sink),
+        )
 
     def _packer(self, look: Look, styles: Sequence[int], schema: pl.Schema) -> Packer:
         """Return what makes blocks of the rows of a sheet."""
@@ -203,16 +208,17 @@ class Excel(SheetOptions, Format):
         ]
         cells = Rows(columns, non_finite=self.non_finite, refs=not self.compact)
         cap = self._max_rows - look.first + 1 - bool(look.options.totals)
-        return Packer(columns, cells, cap=cap, first=look.first, totals=totals)
+        asked = look.options.pivot_tables
+        pivots = Gatherer(asked, schema) if asked else None
+        return Packer(columns, cells, cap=cap, first=look.first, totals=totals, pivots=pivots)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of all sheets that hold the export's."""
         from export_pipeline.formats.excel.reader import read
 
-        main = self._main
-        return read(
-            path, main.sheet_name, schema, layout_of(main, schema), [sheet.sheet_name for sheet in self._sheets]
-        )
+        main, names = self._main, [sheet.sheet_name for sheet in self._sheets]
+        summaries = {table.on for sheet in self._sheets for table in sheet.pivot_tables}
+        return read(path, main.sheet_name, schema, layout_of(main, schema), names, summaries)
 
     def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of the sheets that hold a table of their own."""

@@ -16,6 +16,7 @@ import polars as pl
 
 from export_pipeline.formats.excel.cells import Column, Rows
 from export_pipeline.formats.excel.package import Deflated
+from export_pipeline.formats.excel.pivots.gathering import Gatherer, Part
 
 SAMPLE = 1_000
 """Rows whose widths are measured; a first block never holds fewer unless there are fewer."""
@@ -37,6 +38,8 @@ class Block:
     """Longest text of each column among the first rows of all; empty for all blocks but the first."""
     totals: tuple[Any, ...] = ()
     """What the expressions for totals made of the rows."""
+    pivots: Part | None = None
+    """What the pivot tables need of the rows."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,18 @@ class Packer:
     """Packs rows; `cap` is the number of rows of data that a sheet takes, `first` the row number of the first."""
 
     def __init__(
-        self, columns: Sequence[Column], rows: Rows, *, cap: int, first: int, totals: Sequence[pl.Expr] = ()
+        self,
+        columns: Sequence[Column],
+        rows: Rows,
+        *,
+        cap: int,
+        first: int,
+        totals: Sequence[pl.Expr] = (),
+        pivots: Gatherer | None = None,
     ) -> None:
         self._columns, self._rows, self._cap, self._first = columns, rows, cap, first
+        self.pivots = pivots
+        """Gathers what the pivot tables show; none for none."""
         self._totals = [total.alias(str(n)) for n, total in enumerate(totals)]
         self._size = max(1, min(_BLOCK_ROWS, _BLOCK_CELLS // max(1, len(columns))))
 
@@ -99,7 +111,8 @@ class Packer:
         xml = Deflated.of(self._xml(rows, self._first + cut.row))
         longest = self._longest(rows) if cut.sheet == cut.row == 0 else []
         totals = rows.select_seq(self._totals).row(0) if self._totals else ()
-        return Block(cut.sheet, rows.height, xml, longest, totals)
+        pivots = self.pivots.part(rows) if self.pivots else None
+        return Block(cut.sheet, rows.height, xml, longest, totals, pivots)
 
     def _xml(self, rows: pl.DataFrame, first: int) -> Iterator[memoryview]:
         """Yield the XML of rows: in one piece, in several where there is much text."""

@@ -184,7 +184,7 @@ def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Cell:
             return _Cell(_NUMBER, text, [(~column.is_finite(), _ERROR, error)])
         return _Cell(_NUMBER, text, [(~column.is_finite(), _TEXT, text)])
     if isinstance(dtype, pl.Decimal):
-        return _Cell(_NUMBER, text, [(_many_digits(text, dtype), _TEXT, text)], _large(column))
+        return _Cell(_NUMBER, text, [(many_digits(text, dtype), _TEXT, text)], _large(column))
     if isinstance(dtype, pl.Boolean):
         return _Cell(_BOOLEAN, column.cast(pl.UInt8).cast(pl.String))
     if isinstance(dtype, pl.Date):
@@ -210,7 +210,7 @@ def _large(column: pl.Expr) -> pl.Expr:
     return (physical >= DIGITS) | (physical <= -DIGITS)
 
 
-def _many_digits(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
+def many_digits(text: pl.Expr, dtype: pl.Decimal) -> pl.Expr:
     """Return whether a decimal has more than 15 digits, not counting zeros at the end of its fraction."""
     digits = text.str.strip_chars_end("0") if dtype.scale else text
     return digits.str.replace_all("[-.]", "").str.strip_chars_start("0").str.len_bytes() > 15

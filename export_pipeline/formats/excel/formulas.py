@@ -15,8 +15,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.formats.excel.names import letters
+from export_pipeline.formats.excel.numeric import numbers
 from export_pipeline.formats.excel.styles import CellAddress, CellStyle, FormatCode
-from export_pipeline.formats.excel.values import DAY, DIGITS, EPOCH, in_days, outside, serial
 from export_pipeline.options import Options
 
 if TYPE_CHECKING:
@@ -139,23 +139,11 @@ def partials(column: pl.Expr, dtype: pl.DataType, function: Function) -> tuple[p
     """Return how many cells of a block count, and their sum, least or greatest number, as Excel sees it."""
     if function == "count":
         return column.count(), pl.lit(None, dtype=pl.Float64)
-    if dtype.is_integer():
-        # What has 16 digits is text in the sheet, and no number to Excel.
-        column = pl.when(column.is_between(-DIGITS, DIGITS, closed="none")).then(column)
-        column = column.cast(pl.Int64)
-    elif isinstance(dtype, pl.Date):
-        column = column.to_physical() + EPOCH
-    elif isinstance(dtype, pl.Datetime):
-        column = pl.when(~outside(column, dtype)).then(serial(column))
-    elif isinstance(dtype, pl.Duration):
-        column = in_days(column.to_physical(), DAY)
-    elif isinstance(dtype, pl.Time):
-        column = in_days(column.to_physical(), DAY * 1000)
-    else:
-        column = column.cast(pl.Float64)
-        column = pl.when(column.is_finite()).then(column)
+    column = numbers(column, dtype)
     if dtype.is_integer() and function in ("sum", "average"):
         return column.count(), column.cast(pl.Int128).sum()
+    if isinstance(dtype, pl.Decimal):
+        column = column.cast(pl.Float64)
     wanted = {"sum": column.sum(), "average": column.sum(), "min": column.min(), "max": column.max()}
     return column.count(), wanted[function]
 

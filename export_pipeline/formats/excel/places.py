@@ -60,3 +60,11 @@ def known(option: str, given: Collection[str], names: Collection[str]) -> None:
     for name in given:
         if name not in names:
             raise ConfigError(f"excel: {option} names an unknown column {name!r}; {did_you_mean(name, names)}")
+
+
+def place_of(cell: str) -> tuple[int, int]:
+    """Return the place of a cell: its column, counted from 0, and its row, counted from 1."""
+    column = 0
+    for letter in re.sub(r"\d", "", cell):
+        column = column * 26 + ord(letter) - 64
+    return column - 1, int(re.sub("[A-Z]", "", cell))

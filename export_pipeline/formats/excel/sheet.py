@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import (
@@ -22,6 +23,7 @@ from export_pipeline.formats.excel.conditions import AnyRule
 from export_pipeline.formats.excel.formulas import Formula, Total, check_names
 from export_pipeline.formats.excel.images import Image
 from export_pipeline.formats.excel.names import headers, letters, valid_sheet_name
+from export_pipeline.formats.excel.pivots.options import PivotTable, check_pivots
 from export_pipeline.formats.excel.places import known
 from export_pipeline.formats.excel.printing import PrintSetup
 from export_pipeline.formats.excel.protection import Protection
@@ -47,6 +49,8 @@ MAX_ROWS = 1_048_576
 
 class SheetOptions(Options):
     """One sheet: header, looks, formulas, rules, printing. What is said of rows holds on each sheet they go on in."""
+
+    also: ClassVar[Mapping[str, str]] = {"pivots": "pivot_tables"}
 
     sheet_name: Annotated[str, AfterValidator(valid_sheet_name)] = "Data"
     """Name of the sheet; rows past 1,048,576 go on in `Data (2)` and so on, each with its own header."""
@@ -94,8 +98,10 @@ class SheetOptions(Options):
     """Protect the cells against changes; no encryption."""
     images: list[Image] = Field(default_factory=list, max_length=20)
     """Pictures such as a logo."""
+    pivot_tables: list[PivotTable] = Field(default_factory=list, max_length=50)
+    """Pivot tables of the rows, on sheets behind them; `pivots` for short. The rows must fit onto one sheet."""
     charts: list[Chart] = Field(default_factory=list, max_length=100)
-    """Charts over the sheet's columns."""
+    """Charts over the sheet's columns, or over pivot tables."""
     tab_color: Color | None = None
     """Color of the sheet's tab."""
     zoom: int = Field(100, ge=10, le=400)
@@ -157,7 +163,19 @@ class SheetOptions(Options):
         for validation in self.data_validation:
             validation.check("data_validation", names)
         for chart in self.charts:
-            chart.check(schema)
+            chart.check(schema, self.pivot_tables)
+
+    def check_pivot_tables(self, schema: pl.Schema, *, errors: bool) -> None:
+        """Refuse pivot tables that cannot be made: ConfigError. `errors`: floats may be error values in cells."""
+        names, texts = self.all_names(schema), self.header_texts(schema)
+        check_pivots(
+            self.pivot_tables,
+            schema,
+            dict(zip(names, texts, strict=True)) if texts is not None else None,
+            named=texts == headers(texts or [], table=True),
+            errors=errors,
+            taken=[self.sheet_name, *([LISTS] if self.data_validation else [])],
+        )
 
     @property
     def rows_of_its_own(self) -> Table | None:

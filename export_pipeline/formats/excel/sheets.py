@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OWN = (
     "sheet_name", "columns", "column_formats", "title", "formulas", "totals", "conditional_formatting",
-    "data_validation", "images", "charts",
+    "data_validation", "images", "charts", "pivot_tables",
 )  # fmt: skip
 """Options that speak of one sheet's columns or cells: beside `sheets`, they would hold for none."""
 _GO_ON = 100
@@ -28,7 +28,7 @@ _GO_ON = 100
 class Sheet(SheetOptions):
     """One of several sheets."""
 
-    also: ClassVar[Mapping[str, str]] = {"name": "sheet_name"}
+    also: ClassVar[Mapping[str, str]] = {**SheetOptions.also, "name": "sheet_name"}
 
     rows: Table | None = None
     """Rows of its own, such as `{source: hosts, sort: name}` or `{aggregate: {group_by: [status], measures: {runs:
@@ -76,3 +76,13 @@ def check_sheets(book: Excel) -> None:
             title = numbered(name, number)
             if taken.setdefault(title.casefold(), name) != name or (number == 1 and names.count(name) > 1):
                 raise ValueError(f"two sheets would be called {title!r}: give each a name of its own")
+    for sheet in book.sheets:
+        for title in {table.on for table in sheet.pivot_tables}:
+            holder = taken.setdefault(title.casefold(), f"{title} of {sheet.sheet_name}")
+            if holder != f"{title} of {sheet.sheet_name}":
+                raise ValueError(
+                    f"pivot_tables of {sheet.sheet_name!r} would stand on {title!r}, which holds other things"
+                )
+    pivots = [table.name.casefold() for sheet in book.sheets for table in sheet.pivot_tables]
+    if twice := next((name for name in pivots if pivots.count(name) > 1), None):
+        raise ValueError(f"two pivot_tables are called {twice!r}: give each a name of its own")

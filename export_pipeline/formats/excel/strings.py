@@ -41,6 +41,12 @@ def spaced(text: pl.Expr) -> pl.Expr:
     return text.str.contains(_SPACE_AT_THE_EDGE)
 
 
+def held_text(text: str) -> str:
+    """Return one text with Excel's own escapes, for a library that writes the XML."""
+    text = _LOOKS_ESCAPED.sub("_x005F_", text)
+    return "".join(_REPLACED[char] if char in _UNPRINTABLE else char for char in text)
+
+
 def escaped_text(text: str) -> str:
     """Return one text as XML character data or the value of an attribute."""
     text = _LOOKS_ESCAPED.sub("_x005F_", text)

@@ -20,6 +20,8 @@ from export_pipeline.formats.excel.edges import Edges
 from export_pipeline.formats.excel.images import place_images
 from export_pipeline.formats.excel.look import Look, Placed
 from export_pipeline.formats.excel.names import letters, numbered
+from export_pipeline.formats.excel.pivots.gathering import Summary
+from export_pipeline.formats.excel.pivots.sheets import add_pivots
 from export_pipeline.formats.excel.printing import set_up_pages
 from export_pipeline.formats.excel.protection import protect
 from export_pipeline.formats.excel.styles import CellStyle
@@ -38,10 +40,15 @@ Feature = Callable[["Worksheet", Look, int, int], None]
 
 
 class Parts(Mapping[str, bytes]):
-    """The parts of a workbook with these sheets, the first ones of all that it will have; `looks` are those of all."""
+    """The parts of a workbook with these sheets, the first ones of all that it will have; `looks` are those of all.
 
-    def __init__(self, looks: Sequence[Look], sheets: Sequence[Placed]) -> None:
-        book, styles = _workbook(looks, sheets)
+    `summaries` are what the pivot tables of each look show, once all rows are there.
+    """
+
+    def __init__(
+        self, looks: Sequence[Look], sheets: Sequence[Placed], summaries: Sequence[Summary | None] = ()
+    ) -> None:
+        book, styles = _workbook(looks, sheets, summaries)
         look = looks[0]
         saved = io.BytesIO()
         book.save(saved)
@@ -112,7 +119,9 @@ def column_styles(looks: Sequence[Look]) -> list[Sequence[int]]:
     return [_styles(sheet, look).columns for look in looks]
 
 
-def _workbook(looks: Sequence[Look], sheets: Sequence[Placed]) -> tuple[Workbook, list[Styles]]:
+def _workbook(
+    looks: Sequence[Look], sheets: Sequence[Placed], summaries: Sequence[Summary | None]
+) -> tuple[Workbook, list[Styles]]:
     """Return the workbook and, by look, the ids of its styles."""
     from openpyxl import Workbook
 
@@ -129,6 +138,10 @@ def _workbook(looks: Sequence[Look], sheets: Sequence[Placed]) -> tuple[Workbook
             sheet.column_dimensions[letters(n)].width = width
         for give in _FEATURES:
             give(sheet, placed.look, number, placed.rows)
+    for n, (look, summary) in enumerate(zip(looks, summaries, strict=False), 1):
+        if summary is not None:
+            number = next(m for m, placed in enumerate(sheets, 1) if placed.look is look)
+            add_pivots(book, look, summary, cache=n, number=number, rows=sheets[number - 1].rows)
     add_lists(book, looks)
     return book, styles
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from export_pipeline.formats.excel.blocks import Block
+import polars as pl
+
+from export_pipeline.formats.excel.blocks import Block, Packer
 from export_pipeline.formats.excel.formulas import Tally, tallies
 from export_pipeline.formats.excel.look import Look, Placed
 from export_pipeline.formats.excel.package import Package
+from export_pipeline.formats.excel.pivots.gathering import Gatherer, Summary, one_sheet
 from export_pipeline.formats.excel.workbook import Parts, sheet_part
 
 _FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/theme1.xml")
@@ -17,23 +22,28 @@ _FIRST = ("_rels/.rels", "docProps/app.xml", "docProps/core.xml", "xl/theme/them
 _NARROWEST, _WIDEST = 6.0, 60.0
 
 
-def write(tables: Sequence[tuple[Look, Generator[Block]]], package: Package) -> None:
-    """Write all blocks of each look's rows, one table after the other, and close the package.
+class Filling(NamedTuple):
+    """Rows that fill sheets."""
+
+    look: Look
+    packer: Packer
+    rows: pl.LazyFrame
+
+
+def write(tables: Sequence[Filling], package: Package) -> None:
+    """Write the rows of each look, one table after the other, and close the package.
 
     Raises what the rows or the sink raise; nothing is left running then.
     """
-    try:
-        sheets = _Sheets(package, [look for look, _ in tables])
-        for look, blocks in tables:
+    sheets = _Sheets(package, [table.look for table in tables])
+    for look, packer, rows in tables:
+        with contextlib.closing(packer.blocks(rows)) as blocks:
             first = next(blocks, None)
             longest = first.longest if first else [0] * len(look.names)
-            sheets.table(look, widths(look, longest))
+            sheets.table(look, widths(look, longest), packer.pivots)
             for block in itertools.chain([first] if first else [], blocks):
                 sheets.add(block)
-        sheets.finish()
-    finally:
-        for _, blocks in tables:
-            blocks.close()
+    sheets.finish()
 
 
 def widths(look: Look, longest: Sequence[int]) -> list[float]:
@@ -59,12 +69,14 @@ class _Sheets:
         self._package, self._looks = package, looks
         self._done: list[Placed] = []
         """The sheets that are ended."""
+        self._pivots: list[Gatherer | None] = []
         self._open = False
         self._sheet: Placed
         self._tallies: dict[str, Tally]
 
-    def table(self, look: Look, width: Sequence[float]) -> None:
-        """Begin the first sheet of a look."""
+    def table(self, look: Look, width: Sequence[float], pivots: Gatherer | None = None) -> None:
+        """Begin the first sheet of a look; `pivots` gathers what its pivot tables show."""
+        self._pivots.append(pivots)
         if self._open:
             self._end()
         self._first = len(self._done)
@@ -77,6 +89,9 @@ class _Sheets:
 
     def add(self, block: Block) -> None:
         """Write the next block of the table."""
+        if (pivots := self._pivots[-1]) is not None and block.pivots is not None:
+            one_sheet(block.sheet)
+            pivots.add(block.pivots)
         while self._sheet.nth <= block.sheet:
             self._end()
             self._begin(replace(self._sheet, nth=self._sheet.nth + 1, rows=0))
@@ -87,7 +102,7 @@ class _Sheets:
 
     def finish(self) -> None:
         """Write what is left: the last piece, the end of the last sheet, all other parts, the directory."""
-        last = self._end()
+        last = self._end([pivots.summary() if pivots else None for pivots in self._pivots])
         sheets = {sheet_part(number) for number in range(1, len(self._done) + 1)}
         for name, part in last.items():
             if name not in sheets and name not in _FIRST:
@@ -101,11 +116,11 @@ class _Sheets:
         self._package.begin(sheet_part(number))
         self._package.put(self._beginnings.beginning(self._first + min(sheet.nth, 2), number))
 
-    def _end(self) -> Parts:
-        """End the sheet that is open; return the workbook as it is now."""
+    def _end(self, summaries: Sequence[Summary | None] = ()) -> Parts:
+        """End the sheet that is open; return the workbook as it is now, at the end with all that is behind the data."""
         self._done.append(self._sheet)
         self._open = False
-        parts = Parts(self._looks, self._done)
+        parts = Parts(self._looks, self._done, summaries)
         results = {name: tally.result for name, tally in self._tallies.items()}
         self._package.put(parts.end(len(self._done), results))
         self._package.end()

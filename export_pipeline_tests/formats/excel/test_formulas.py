@@ -179,3 +179,16 @@ def test_totals_that_a_type_does_not_have_are_refused_and_arrays_stay(tmp_path: 
         Excel.model_validate({"totals": {"text": "sum"}}).check(FRAME.schema)
     form = formulas({"column": "x", "formula": "=SUM({1,2})+{count}"})
     assert cells(written(FRAME, tmp_path, form).path)[1][3] == "=SUM({1,2})+B2"
+
+
+def test_totals_leave_out_what_is_text_in_the_sheet(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "day": [dt.date(1850, 1, 1), dt.date(2024, 1, 2)],
+            "price": pl.Series(["1234567890123456.5", "2.5"]).cast(pl.Decimal(20, 1)),
+            "single": pl.Series([0.1, 0.2], dtype=pl.Float32),
+        }
+    )
+    path = written(frame, tmp_path, Excel(totals={"day": "min", "price": "sum", "single": "max"})).path
+    totals = openpyxl.load_workbook(path, data_only=True).active[4]
+    assert [cell.value for cell in totals] == [dt.datetime(2024, 1, 2), 2.5, 0.2]

@@ -248,3 +248,36 @@ def test_what_is_wrong_with_a_sheet_is_said_before_a_row_is_read(sheet: Any, say
     context = Context(Home(tmp_path / "home"), trusted=True)
     with pytest.raises((ConfigError, ExportError), match=says):
         plan(context, parse(ExportConfig, given), datetime(2026, 11, 1, tzinfo=UTC))
+
+
+def pivot(**more: Any) -> dict[str, Any]:
+    return {"name": "Racks", "rows": ["rack"], "values": [{"column": "name", "function": "count"}], **more}
+
+
+def test_pivot_tables_are_of_the_rows_of_their_sheet(tmp_path: Path) -> None:
+    by_host = {"name": "By host", "rows": ["host"], "values": [{"column": "ms", "function": "sum"}]}
+    form = book(
+        {"name": "Runs", "pivots": [by_host]}, {"name": "Hosts", "rows": ROWS, "table": "none", "pivots": [pivot()]}
+    )
+    artifact = form.write(RUNS.lazy(), tmp_path / "x.xlsx", tables={"Hosts": HOSTS.lazy()})
+    verify(artifact, form)
+    opened = openpyxl.load_workbook(artifact.path)
+    assert opened.sheetnames == ["Runs", "Hosts", "By host", "Racks"]
+    assert [row[1] for row in opened["By host"].iter_rows(values_only=True)][1:] == [130.5, 80.0, 40.0, 250.5]
+    assert [row[1] for row in opened["Racks"].iter_rows(values_only=True)][1:] == [2, 1, 3]
+    sources = [opened[name]._pivots[0].cache.cacheSource.worksheetSource for name in ("By host", "Racks")]
+    assert (sources[0].name, sources[1].sheet, sources[1].ref) == ("Table1", "Hosts", "A1:B4")
+    assert {opened[name]._pivots[0].cacheId for name in ("By host", "Racks")} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("pivots", "says"),
+    [
+        ([pivot(sheet="Runs")], "which holds other things"),
+        ([pivot(sheet="runs (2)")], "which holds other things"),
+        ([pivot(), pivot(sheet="Else")], "two pivot_tables are called 'racks'"),
+    ],
+)
+def test_pivot_tables_in_each_other_s_place_are_refused(pivots: Any, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        book({"name": "Runs"}, {"name": "Hosts", "rows": ROWS, "pivots": pivots})

@@ -6,7 +6,7 @@ import posixpath
 import re
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from xml.etree import ElementTree as Tree
@@ -85,11 +85,22 @@ class Workbook:
         targets = self._targets("xl/_rels/workbook.xml.rels")
         return [targets[titles[title]] for title in ours]
 
-    def check_sheets(self, names: Sequence[str]) -> None:
-        """Refuse sheets that are, or go on, none of these, and tabs in another order."""
-        order = [next((n for n, name in enumerate(names) if _goes_on(title, name)), -1) for title in self._titles()]
+    def check_sheets(self, names: Sequence[str], summaries: Collection[str]) -> None:
+        """Refuse sheets that are, or go on, none of these, and tabs in another order; summaries must be there."""
+        titles = self._titles()
+        missing = {name.casefold() for name in summaries}
+        targets = self._targets("xl/_rels/workbook.xml.rels")
+        order = []
+        for title, relation in titles.items():
+            if title.casefold() in missing:
+                self._tree(targets[relation])  # it must be well formed
+                missing.remove(title.casefold())
+            else:
+                order.append(next((n for n, name in enumerate(names) if _goes_on(title, name)), -1))
+        if missing:
+            raise ValueError(f"the sheet {min(missing)!r} is missing")
         if order != sorted(order) or -1 in order:
-            raise ValueError(f"the sheets are {', '.join(self._titles())}, not {', '.join(names)}")
+            raise ValueError(f"the sheets are {', '.join(titles)}, not {', '.join(names)}")
 
     def _titles(self) -> dict[str, str]:
         """Return name -> relation of the sheets that are shown, in the order of their tabs."""
