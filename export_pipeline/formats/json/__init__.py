@@ -80,7 +80,8 @@ class Json(TextFormat):
     @property
     def content_type(self) -> str:
         """The media type of documents or of lines."""
-        return "application/x-ndjson" if self.layout == "lines" else self.media_type
+        content = "application/x-ndjson" if self.layout == "lines" else self.media_type
+        return self.compression.media_type or content
 
     def check(self, schema: pl.Schema) -> None:
         """Refuse unknown keys, decimals that a number would round, texts that mix up, and columns of objects."""
@@ -127,7 +128,7 @@ class Json(TextFormat):
 
     def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:
         """Write the document; groups and entities are sorted by their keys first."""
-        with self.compression.compressing(sink) as stage:
+        with self.compression.named(about.file).compressing(sink) as stage:
             if self.layout == "lines":
                 self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)
                 return meter
