@@ -327,7 +327,8 @@ class Zip(Compression):
 
         from export_pipeline.zips.reading import Member
 
-        return pa.PythonFile(io.BufferedReader(Member(path, self._secret()), 1 << 18), mode="r")  # type: ignore[no-any-return]
+        file = pa.PythonFile(io.BufferedReader(Member(path, self._secret()), 1 << 18), mode="r")
+        return pa.BufferedInputStream(file, 1 << 18)  # type: ignore[no-any-return]
 
     def _secret(self) -> bytes | None:
         """Return the password; ConfigError, which does not show it, for one that not every program can type."""
