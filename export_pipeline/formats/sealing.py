@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -149,9 +150,11 @@ def _unusable(cert: Any) -> str | None:
 
     if cert.is_revoked:
         return "it is revoked"
+    # pysequoia looks at the end of the subkey only
+    if cert.expiration is not None and cert.expiration <= datetime.now(UTC):
+        return f"it ended {cert.expiration:%Y-%m-%d}"
     try:
         pysequoia.encrypt(b"", recipients=[cert], armor=False)
     except Exception as error:  # see above
-        expired = f"; it ended {cert.expiration:%Y-%m-%d}" if cert.expiration is not None else ""
-        return str(error).splitlines()[0] + expired
+        return str(error).splitlines()[0]
     return None
