@@ -16,13 +16,12 @@ import polars as pl
 import pytest
 import pyzipper
 
-from export_pipeline import pipeline
 from export_pipeline.config import ExportConfig
 from export_pipeline.defs.metadata import SHOWN
 from export_pipeline.errors import ConfigError
 from export_pipeline.home import Home
 from export_pipeline.parsing import parse
-from export_pipeline.pipeline import Context, run
+from export_pipeline.pipeline import Context, plan, run
 from export_pipeline.results import result_of
 from export_pipeline_tests.gnupg import Gnupg, gnupg
 
@@ -116,12 +115,12 @@ def test_a_sealed_file_is_delivered(home: Home, gpg: Gnupg, key: bytes, form: An
 
 def test_what_is_missing_is_refused_by_the_plan(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"keys/partner.asc' cannot be read"):
-        pipeline.stages.plan(Context(home), config({"parquet": SEALED}), WHEN)
+        plan(Context(home), config({"parquet": SEALED}), WHEN)
     with pytest.raises(ConfigError, match="outside of the folders"):
-        pipeline.stages.plan(Context(home), config({"excel": {"seal": {"pgp": ["/etc/partner.asc"]}}}), WHEN)
+        plan(Context(home), config({"excel": {"seal": {"pgp": ["/etc/partner.asc"]}}}), WHEN)
     monkeypatch.delenv("EXPORT_TEST_ZIP")
     with pytest.raises(ConfigError, match="EXPORT_TEST_ZIP is not set"):
-        pipeline.stages.plan(Context(home), config(LOCKED), WHEN)
+        plan(Context(home), config(LOCKED), WHEN)
 
 
 _DIES = """

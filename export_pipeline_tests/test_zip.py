@@ -113,9 +113,7 @@ def test_two_files_inside_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "pass\n", "pässwort", "x" * 100])
-def test_passwords_that_programs_disagree_about_are_refused_unseen(
-    word: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_passwords_that_programs_disagree_about_are_refused_unseen(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORT_TEST_ZIP", word)
     with pytest.raises(ConfigError, match="EXPORT_TEST_ZIP") as error:
         LOCKED.ready()
