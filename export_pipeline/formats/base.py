@@ -206,7 +206,8 @@ class TextFormat(Format):
 
     compression: AnyCompression = Uncompressed()
     """`none`, `gzip`, `zstd`, `brotli` or `zip`, or with a level: `{gzip: 6}`, or with all of their options:
-    `{zip: {level: 6, password: {env: EXPORT_ZIP_PASSWORD}}}`. The file's name ends accordingly."""
+    `{zip: {level: 6, password: {env: EXPORT_ZIP_PASSWORD}}}`. The file's name ends accordingly. With a password the
+    same rows never make the same file; else they always do."""
 
     @property
     def suffix(self) -> str:
