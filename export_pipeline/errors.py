@@ -104,6 +104,11 @@ class Cancelled(ExportError):
     exit_code = 130
 
 
+def not_installed(option: str, package: str, extra: str) -> ConfigError:
+    """Return the error of an option whose library is not there."""
+    return ConfigError(f"{option} needs {package}", cure=f'Install it: pip install "export_pipeline[{extra}]"')
+
+
 def did_you_mean(given: object, valid: Iterable[object], *, limit: int = 12) -> str:
     """Return the words that help with a wrong name: the nearest valid one, else the valid ones.
 

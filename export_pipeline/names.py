@@ -55,12 +55,12 @@ _COMPRESSED = ("gz", "zst", "br", "bz2", "xz", "lz4", "zip", "pgp", "gpg")
 
 
 class Suffixed(Protocol):
-    """What is asked of a format: its tag and the end of its files' names (``.csv.gz``)."""
+    """What is asked of a format: its tag and the end of its files' names (``.csv.gz.pgp``)."""
 
     @property
     def tag(self) -> str: ...  # noqa: D102
     @property
-    def suffix(self) -> str: ...  # noqa: D102
+    def full_suffix(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -185,15 +185,20 @@ def with_extension(name: str, extension: str, compression: str = "") -> str:
 
     >>> with_extension("a.csv", "csv", "gz"), with_extension("a.tsv", "csv"), with_extension("a.csv", "json")
     ('a.csv.gz', 'a.tsv', 'a.csv.json')
+    >>> with_extension("a.csv.gz", "csv", "gz.pgp")
+    'a.csv.gz.pgp'
     """
-    extension, compression = extension.lstrip("."), compression.lstrip(".")
+    extension = extension.lstrip(".")
     stem, ends = name, ""
-    if compression and name.lower().endswith(f".{compression.lower()}"):
-        stem, ends = name[: -len(compression) - 1], name[-len(compression) - 1 :]
+    for part in reversed(compression.lstrip(".").split(".") if compression else []):
+        if stem.lower().endswith(f".{part.lower()}"):
+            stem, ends = stem[: -len(part) - 1], stem[-len(part) - 1 :] + ends
+        else:
+            ends = f".{part}{ends}"
     known = tuple(f".{ending}" for ending in _SAME_CONTENT.get(extension, (extension,)))
     if extension and not stem.lower().endswith(known):
         stem = f"{stem}.{extension}"
-    return stem + (ends or (f".{compression}" if compression else ""))
+    return stem + ends
 
 
 def numbered(name: str, number: int) -> str:
@@ -202,7 +207,7 @@ def numbered(name: str, number: int) -> str:
         return name
     folder, slash, last = name.rpartition("/")
     stem, dot, ending = last.rpartition(".")
-    if stem and ending.lower() in _COMPRESSED and "." in stem:
+    while ending.partition(".")[0].lower() in _COMPRESSED and "." in stem:
         stem, _, inner = stem.rpartition(".")
         ending = f"{inner}.{ending}"
     if not stem:
@@ -228,5 +233,5 @@ def render_file_name(
         template,
         {"name": name, "output": output, "format": format.tag, "date": logical_time, "run_id": run_id, "part": part},
     )
-    extension, _, compression = format.suffix.lstrip(".").partition(".")
+    extension, _, compression = format.full_suffix.lstrip(".").partition(".")
     return check_relative(with_extension(filled, extension, compression))

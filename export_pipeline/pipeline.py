@@ -108,4 +108,4 @@ def run(config: ExportConfig, context: Context, *, logical_time: datetime | None
                 results[stage.name] = stage(context, results)
     finally:
         context.staging.remove()
-    return Result(results["plan"], results["extract"], results["write"], results["deliver"])
+    return Result(results["plan"], results["extract"], results["verify"], results["deliver"])

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.options import Options
@@ -50,6 +51,16 @@ class Secret(Options):
                 cure=f"Set it where exports run: export {self.env}=...",
             )
         return SecretStr(value)
+
+
+def _own(secret: Secret) -> Secret:
+    if not allowed(secret.env):
+        raise ValueError(f"the variable {secret.env} may not be read here; use one that begins with {PREFIX}")
+    return secret
+
+
+OwnSecret = Annotated[Secret, AfterValidator(_own)]
+"""A secret of an export itself, where no list of other variables is at hand: its name begins with the `PREFIX`."""
 
 
 def redact(text: str, secrets: Iterable[SecretStr]) -> str:

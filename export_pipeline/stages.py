@@ -150,6 +150,7 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
             environment=context.stores.environment,
         )
     for file in made.files:
+        file.format.ready(_about(context, made))
         for destination in file.deliver:
             destination.check(_request(context, made, file))
     return made
@@ -196,14 +197,9 @@ def aggregate(context: Context, plan: Plan, filter: Query) -> Query:  # noqa: A0
 
 def write(context: Context, plan: Plan, extract: Extracted, aggregate: Query) -> Written:
     """Run the query and stream its rows into each output's format. Values are computed once for all outputs."""
-    about = About(
-        name=plan.export,
-        logical_time=times.format_instant(plan.logical_time),
-        timezone=plan.config.timezone,
+    about = _about(context, plan).replace(
         filter=aggregate.filter.sentence() if aggregate.filter is not None else None,
         version=hashlib.sha256(extract.version.encode()).hexdigest()[:16],  # it names paths of this machine
-        folder=context.folder or context.home.root,
-        roots=None if plan.trusted else (context.home.root, *context.stores.roots),
     )
     artifacts: dict[str, Artifact] = {}
     folder = context.staging.folder
@@ -272,8 +268,9 @@ class _Results:
 
 
 def verify_files(context: Context, plan: Plan, write: Written) -> Written:
-    """Read every file back with a reader that did not write it, and compare."""
+    """Read every file back with a reader that did not write it, and compare; then seal those that are to be sealed."""
     seconds: dict[str, float] = {}
+    artifacts = dict(write.artifacts)
     for file in plan.files:
         artifact = write.artifacts[file.label]
         verified = run_native(
@@ -286,7 +283,23 @@ def verify_files(context: Context, plan: Plan, write: Written) -> Written:
             stop=context.stop,
         )
         seconds[file.label] = verified.seconds
-    return write.replace(seconds=seconds)
+        if (seal := file.format.seal) is not None:
+            artifacts[file.label] = run_native(
+                lambda seal=seal, artifact=artifact: seal.apply(artifact, _about(context, plan), stop=context.stop),  # type: ignore[misc]
+                stop=context.stop,
+            )
+    return write.replace(seconds=seconds, artifacts=artifacts)
+
+
+def _about(context: Context, plan: Plan) -> About:
+    """Return what formats may know of an export before a row is read."""
+    return About(
+        name=plan.export,
+        logical_time=times.format_instant(plan.logical_time),
+        timezone=plan.config.timezone,
+        folder=context.folder or context.home.root,
+        roots=None if plan.trusted else (context.home.root, *context.stores.roots),
+    )
 
 
 def deliver(context: Context, plan: Plan, verify: Written) -> Delivered:

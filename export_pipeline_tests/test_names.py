@@ -29,7 +29,7 @@ MOMENT = datetime(2026, 11, 23, 6, 30, tzinfo=ZoneInfo("Europe/Berlin"))
 @dataclass(frozen=True)
 class Some:
     tag: str = "csv"
-    suffix: str = ".csv"
+    full_suffix: str = ".csv"
 
 
 def named(template: str, *, name: str = "failed-commands", some: Some = Some(), part: int = 1) -> str:
@@ -86,7 +86,7 @@ def test_templates(template: str, expected: str) -> None:
 def test_extensions_follow_the_format(name: str, extension: str, compression: str, expected: str) -> None:
     assert with_extension(name, extension, compression) == expected
     suffix = "." + ".".join(part.strip(".") for part in (extension, compression) if part)
-    assert named(name, some=Some(suffix=suffix)) == expected
+    assert named(name, some=Some(full_suffix=suffix)) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from export_pipeline.launches import Launch
 from export_pipeline.options import members_of
 from export_pipeline.parsing import parse
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".br": "brotli"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".br": "brotli", ".zip": "zip"}
 EXTENSIONS: dict[str, Any] = {".xlsx": "excel", ".ndjson": {"json": {"layout": "lines"}}}
 EXTENSIONS |= {".jsonl": EXTENSIONS[".ndjson"], ".tsv": {"csv": {"delimiter": "\t"}}, ".pq": "parquet"}
 """Ending of a target file -> format, where it is not simply the format's tag."""

@@ -63,7 +63,7 @@ def _written(written: Written, plan: Plan) -> Metadata:
         for name, value in _file(artifact).items():
             shown[name if len(plan.files) == 1 else f"{file.label}_{name}"] = value
     shown["losses"] = losses_table(written)
-    if written.rows and not plan.files[0].format.confidential:
+    if written.rows and not any(file.format.confidential for file in plan.files):
         shown["preview"] = preview(plan, written)
     return shown
 

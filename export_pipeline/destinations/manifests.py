@@ -22,7 +22,7 @@ OUTPUT = "manifest"
 @dataclass(frozen=True)
 class _Json:
     tag: str = OUTPUT
-    suffix: str = ".json"
+    full_suffix: str = ".json"
 
 
 def deliver_manifest(

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Self, cast
 
 import polars as pl
+from pydantic import model_validator
 
 from export_pipeline.compression import AnyCompression, Uncompressed
-from export_pipeline.errors import ExportError, FormatError
+from export_pipeline.errors import ConfigError, ExportError, FormatError
 from export_pipeline.formats.guards import Guard, Look
 from export_pipeline.formats.parts import PartFolder
+from export_pipeline.formats.sealing import AnySeal
 from export_pipeline.formats.sink import Sink
 from export_pipeline.options import Options
 from export_pipeline.parts import digest_of_parts
@@ -46,14 +48,26 @@ class About(Options):
     """The filter as an English sentence."""
     version: str | None = None
     """The identity of the snapshot that was read."""
+    file: str = "data"
+    """The name that the file is to be delivered under."""
     folder: Path | None = None
     """The folder that relative names of files in the format's options stand in; None: the current one."""
     roots: tuple[Path, ...] | None = None
     """The folders that such files must be in; None: anywhere."""
 
+    def locate(self, option: str, file: str) -> Path:
+        """Return the path of a file that an option names; ConfigError where it may not be read."""
+        path = ((self.folder or Path.cwd()) / Path(file).expanduser()).resolve()
+        if self.roots is not None and not any(path.is_relative_to(root.resolve()) for root in self.roots):
+            raise ConfigError(
+                f"{option}: {file!r} is outside of the folders that exports may read",
+                cure="Put the file into the home folder, or list its folder under roots: in stores.yaml.",
+            )
+        return path
+
     def told(self) -> dict[str, object]:
         """Return what a file may say of itself: nothing of this machine."""
-        return self.model_dump(exclude={"folder", "roots"}, exclude_none=True)
+        return self.model_dump(exclude={"file", "folder", "roots"}, exclude_none=True)
 
 
 class Format(Options):
@@ -68,10 +82,38 @@ class Format(Options):
     """With the dot."""
     media_type: ClassVar[str]
 
+    seal: AnySeal | None = None
+    """Encrypt the finished file, after it was verified: `{pgp: [partner.asc]}`, for the owners of the public keys in
+    these files; null: not. Its name ends with `.pgp`. The same rows never make the same file, for each has a key of
+    chance. Needs `pip install "export_pipeline[pgp]"`."""
+
+    @model_validator(mode="after")
+    def _one_file_is_sealed(self) -> Self:
+        if self.seal is not None and self.is_folder:
+            raise ValueError(
+                "seal: a folder of several files is not sealed: write one file, or use encryption (Parquet)"
+            )
+        return self
+
     @property
     def suffix(self) -> str:
         """The end of the file's name: the extension, and that of the compression where there is one."""
         return self.extension
+
+    @property
+    def full_suffix(self) -> str:
+        """The end of the name that the file is delivered under: ``.xlsx.pgp``."""
+        return self.suffix + (self.seal.extension if self.seal is not None else "")
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the rows must not be shown anywhere else: the file is encrypted."""
+        return self.seal is not None
+
+    def ready(self, about: About) -> None:
+        """Refuse before anything is read what is missing on this machine: libraries, secrets, keys. ConfigError."""
+        if self.seal is not None:
+            self.seal.ready(about)
 
     @property
     def content_type(self) -> str:
@@ -87,11 +129,6 @@ class Format(Options):
     def keeps_order(self) -> bool:
         """Whether the file is read back in the order of the rows; else the rows are proven, but not their order."""
         return True
-
-    @property
-    def confidential(self) -> bool:
-        """Whether the rows must not be shown anywhere else: the file is encrypted."""
-        return False
 
     def using(self, environment: Collection[str]) -> Self:  # noqa: ARG002
         """Return this format, allowed to read these environment variables as secrets."""
@@ -191,17 +228,19 @@ class Format(Options):
         meter = Meter(
             rendered.collect_schema(), inspect=self.inspect, progress=progress, stop=stop, ordered=self.keeps_order
         )
+        called = name or path.name
+        about = (about or About()).replace(file=self.seal.stripped(called) if self.seal is not None else called)
         target = PartFolder(path, stop=stop) if self.is_folder else Sink(path, stop=stop)
         filed = meter
         proofs: tuple[Proof, ...] = ()
         with target:
             try:
                 if isinstance(target, Sink) and tables:
-                    filed, proofs = self._fill_tables(guarded, rendered, meter, tables, target, about or About())
+                    filed, proofs = self._fill_tables(guarded, rendered, meter, tables, target, about)
                 elif isinstance(target, Sink):
-                    filed = self._fill(guarded, rendered, meter, target, about or About())
+                    filed = self._fill(guarded, rendered, meter, target, about)
                 else:
-                    self.encode_parts(meter.tap(rendered), target, about or About(), name or path.name)
+                    self.encode_parts(meter.tap(rendered), target, about, called)
             except Exception as error:
                 # Polars wraps an exception of a callback into an error of its own
                 failure = (guard.failure if guard is not None else None) or meter.failure
@@ -263,14 +302,31 @@ class TextFormat(Format):
     """A format of plain text, which can be compressed as a whole."""
 
     compression: AnyCompression = Uncompressed()
-    """`none`, `gzip`, `zstd` or `brotli`, or with a level: `{gzip: 6}`. The file's name ends accordingly."""
+    """`none`, `gzip`, `zstd`, `brotli` or `zip`, or with a level: `{gzip: 6}`, or with all of their options:
+    `{zip: {level: 6, password: {env: EXPORT_ZIP_PASSWORD}}}`. The file's name ends accordingly. With a password the
+    same rows never make the same file; else they always do."""
 
     @property
     def suffix(self) -> str:
         """The extension and that of the compression: ``.csv.gz``."""
         return self.extension + self.compression.extension
 
+    @property
+    def confidential(self) -> bool:
+        """Whether the file is sealed, or packed with a password."""
+        return super().confidential or self.compression.confidential
+
+    def ready(self, about: About) -> None:
+        """Refuse what the seal or the compression lacks."""
+        super().ready(about)
+        self.compression.ready()
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the text, or of what it is packed into."""
+        return self.compression.media_type or self.media_type
+
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode through the codec into the sink."""
-        with self.compression.compressing(sink) as stage:
+        with self.compression.named(about.file).compressing(sink) as stage:
             self.encode(rows, cast("BinaryIO", stage), about)

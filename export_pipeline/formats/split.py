@@ -5,6 +5,7 @@ Part by part, the rows are those of one file that is not split, in the same orde
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,21 +66,21 @@ class SplitFormat(TextFormat):
 
     def encode_parts(self, rows: pl.LazyFrame, folder: PartFolder, about: About, name: str) -> None:
         """Write batches into one part after the other."""
-        writer = _Parts(self, folder, about, name.rpartition("/")[2])
         assert self.split is not None  # noqa: S101 - else there are no parts
         step = _ROWS if self.split.bytes is None else _STEP
         limit = self.split.rows
-        for batch in rows.collect_batches(chunk_size=step, maintain_order=True, engine="streaming"):
-            frame = batch
-            while frame.height:
-                free = step if limit is None else min(step, limit - writer.rows)
-                writer.add(frame.head(free))
-                frame = frame.slice(free)
-                if writer.rows == limit or (self.split.bytes is not None and writer.bytes >= self.split.bytes):
-                    writer.end()
-        if not folder.sinks:
-            writer.add(pl.DataFrame(schema=rows.collect_schema()))
-        writer.end()
+        with contextlib.closing(_Parts(self, folder, about, name.rpartition("/")[2])) as writer:
+            for batch in rows.collect_batches(chunk_size=step, maintain_order=True, engine="streaming"):
+                frame = batch
+                while frame.height:
+                    free = step if limit is None else min(step, limit - writer.rows)
+                    writer.add(frame.head(free))
+                    frame = frame.slice(free)
+                    if writer.rows == limit or (self.split.bytes is not None and writer.bytes >= self.split.bytes):
+                        writer.end()
+            if not folder.sinks:
+                writer.add(pl.DataFrame(schema=rows.collect_schema()))
+            writer.end()
 
     def read_parts(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Read one part after the other."""
@@ -110,8 +111,9 @@ class _Parts:
         form = self._rest
         if self._sink is None:
             self._number += 1
-            self._sink = self._folder.part(f"{self._name}-part-{self._number:05d}{self._form._ending}")
-            self._stage = self._form.compression.stage(self._sink)
+            name = f"{self._name}-part-{self._number:05d}{self._form._ending}"
+            self._sink = self._folder.part(name)
+            self._stage = self._form.compression.named(name).stage(self._sink)
             form = self._first
         form.encode(frame.lazy(), cast("BinaryIO", self._stage), self._about)
         self._sink.rows += frame.height
@@ -120,4 +122,10 @@ class _Parts:
         """End the part that is open."""
         if self._sink is not None:
             self._stage.finish()
+        self.close()
         self._sink = None
+
+    def close(self) -> None:
+        """Give back what a part that is open has, however its writing ended."""
+        if self._sink is not None:
+            self._stage.release()

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from export_pipeline.demo import parquet
-from export_pipeline_tests.benchmarks import launches
+from export_pipeline_tests.benchmarks import compression, launches
 from export_pipeline_tests.benchmarks.cases import CASES, Case
 from export_pipeline_tests.benchmarks.measure import Line, interleaved, lines
 from export_pipeline_tests.data import flights
@@ -69,6 +69,18 @@ def _print(table: list[Line]) -> None:
         )
 
 
+def _compression(rows: int, folder: Path, runs: int, out: Path | None) -> None:
+    """Measure compression over the CSV of so many rows."""
+    import polars as pl
+
+    csv = folder / "made.csv"
+    pl.scan_parquet(_source("commands", rows, folder)[0]).sink_csv(csv)
+    packed = compression.measure(csv, folder, runs, lambda text: print(text, file=sys.stderr))
+    compression.show(packed)
+    if out:
+        out.write_text(json.dumps([asdict(line) for line in packed], indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m export_pipeline_tests.benchmarks", description=__doc__)
@@ -77,11 +89,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="times each case is run")
     parser.add_argument("--only", default="", help="only cases whose name has this text")
     parser.add_argument("--launch", action="store_true", help="measure GraphQL launch to delivered file, 1M rows CSV")
+    parser.add_argument("--compression", action="store_true", help="measure compression alone, beside other tools")
     parser.add_argument("--json", type=Path, help="write the lines to this file")
     options = parser.parse_args()
     table: list[Line] = []
     with tempfile.TemporaryDirectory(prefix="export_pipeline_bench_") as temporary:
         folder = Path(temporary)
+        if options.compression:
+            _compression(options.rows[0], folder, options.runs, options.json)
+            return
         if options.launch:
             table += launches.measure(_source("commands", 1_000_000, folder)[0], folder, options.runs)
         else:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,19 @@ def test_each_part_has_one_byte_order_mark_at_most(encoding: str, bom: bool, tmp
         text = part.path.read_bytes().decode(codec)
         assert text.startswith("\ufeffn,text\r\n" if bom else "n,text\r\n") and text.count("\ufeff") == bom
         assert text.count("\r\n") == 1 + rows
+
+
+def test_parts_that_are_zip_files_hold_what_they_are_called_after(tmp_path: Path) -> None:
+    artifact = written(split(split={"rows": 10}, compression={"zip": {"threads": 2}}), sample(15), tmp_path, "report")
+    names = [zipfile.ZipFile(part.path).namelist() for part in artifact.files]
+    assert names == [["report-part-00001.csv"], ["report-part-00002.csv"]]
+
+
+@pytest.mark.parametrize("form", [{"csv": {"split": {"rows": 1}}}, {"parquet": {"partition_by": ["a"]}}])
+def test_a_folder_is_not_sealed(form: dict[str, Any]) -> None:
+    ((tag, options),) = form.items()
+    with pytest.raises(ValidationError, match="a folder of several files is not sealed"):
+        TypeAdapter(AnyFormat).validate_python({tag: options | {"seal": {"pgp": ["a.asc"]}}})
 
 
 def test_any_row_may_be_the_first_of_a_part(tmp_path: Path) -> None:

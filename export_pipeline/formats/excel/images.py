@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -40,14 +39,8 @@ class Image(Options):
 
     def load(self, about: About) -> Picture:
         """Return the picture; ConfigError where there is none, or where it may not be read."""
-        path = ((about.folder or Path.cwd()) / Path(self.file).expanduser()).resolve()
-        if about.roots is not None and not any(path.is_relative_to(root.resolve()) for root in about.roots):
-            raise ConfigError(
-                f"excel: images: {self.file!r} is outside of the folders that exports may read",
-                cure="Put the file into the home folder, or list its folder under roots: in stores.yaml.",
-            )
         try:
-            with path.open("rb") as file:
+            with about.locate("excel: images", self.file).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise ConfigError(f"excel: images: {self.file!r} cannot be read: {error.strerror}") from error

@@ -6,10 +6,10 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from export_pipeline.options import Options
-from export_pipeline.secrets import PREFIX, Secret, allowed
+from export_pipeline.secrets import OwnSecret
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -35,17 +35,10 @@ _ALLOWED: tuple[Action, ...] = ("select_locked", "select_unlocked", "filter", "s
 class Protection(Options):
     """Protect the sheets against changes. This is no encryption: who has the file can read it."""
 
-    password: Secret | None = None
+    password: OwnSecret | None = None
     """The password that takes the protection away: `{env: EXPORT_SHEET_PASSWORD}`; null: anybody may."""
     allow: list[Action] = Field(default_factory=lambda: list[Action](_ALLOWED))
     """What stays allowed."""
-
-    @field_validator("password")
-    @classmethod
-    def _may_be_read(cls, secret: Secret | None) -> Secret | None:
-        if secret is not None and not allowed(secret.env):
-            raise ValueError(f"the variable {secret.env} may not be read here; use one that begins with {PREFIX}")
-        return secret
 
     def hashes(self, name: str) -> dict[str, str]:
         """Return what stands for the password (ISO 29500, 18.3.1.85: SHA-512, salted, in rounds).

@@ -83,7 +83,8 @@ class Json(TextFormat):
     @property
     def content_type(self) -> str:
         """The media type of documents or of lines."""
-        return "application/x-ndjson" if self.layout == "lines" else self.media_type
+        content = "application/x-ndjson" if self.layout == "lines" else self.media_type
+        return self.compression.media_type or content
 
     def tables(self) -> dict[str, Table]:
         """Return the rows of the entities that have their own."""
@@ -162,7 +163,7 @@ class Json(TextFormat):
         about: About,
     ) -> tuple[Meter, tuple[Proof, ...]]:
         """Write the document. All entities have one proof, whichever rows they are of."""
-        with self.compression.compressing(sink) as stage:
+        with self.compression.named(about.file).compressing(sink) as stage:
             if self.layout == "lines":
                 self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)
                 return meter, ()

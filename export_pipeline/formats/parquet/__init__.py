@@ -104,7 +104,7 @@ class Parquet(Format):
     @property
     def confidential(self) -> bool:
         """Whether the rows must not be shown elsewhere."""
-        return self.encryption is not None
+        return super().confidential or self.encryption is not None
 
     @property
     def notes(self) -> dict[str, str]:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export_pipeline.formats.excel.crc import combined
 from export_pipeline.formats.excel.package import Deflated, Package
+from export_pipeline.zips.crc import combined
 from export_pipeline_tests.formats.excel.written import written
 
 
