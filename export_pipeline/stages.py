@@ -118,7 +118,11 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
             output_root=context.output_root,
             trusted=context.trusted,
         )
+        result = made.query.check(opened.schema)
+    roots = None if context.trusted else (context.home.root, *context.stores.roots)
+    about = About(name=made.export, folder=context.folder or context.home.root, roots=roots)
     for file in made.files:
+        file.format.check_files(result, about)
         for destination in file.deliver:
             destination.check(_request(context, made, file))
     return made

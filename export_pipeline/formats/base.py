@@ -75,6 +75,9 @@ class Format(Options):
     def check(self, schema: pl.Schema) -> None:
         """Refuse before anything is read what these options cannot do with these columns: ConfigError, FormatError."""
 
+    def check_files(self, schema: pl.Schema, about: About) -> None:
+        """Refuse before anything is read files that these options name and that are not there or not right."""
+
     def losses(self, schema: pl.Schema) -> list[Loss]:  # noqa: ARG002
         """Return what this format cannot hold of these columns, by column and why."""
         return []

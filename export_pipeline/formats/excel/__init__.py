@@ -8,7 +8,7 @@
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
     edges.py     title, header and totals around the rows    sheet.py                options of a sheet, made of:
     reader/      an independent reader, for verification     styles, formulas, conditions, validations, printing,
-                                                             protection, images, tables; properties of the workbook
+    template/    rows in a workbook that there is already    protection, images, tables; properties of the workbook
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.properties import WorkbookProperties
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
 from export_pipeline.formats.excel.strings import escaped_text
+from export_pipeline.formats.excel.template import Template, contradictions
 from export_pipeline.formats.excel.values import NonFinite, held, losses
 from export_pipeline.formats.texts import refuse_non_finite, refuse_objects
 from export_pipeline.verification import Loss
@@ -57,6 +58,28 @@ class Excel(SheetOptions, Format):
     compact: bool = False
     """Leave out the addresses of cells: smaller and faster, but some programs (MS Access) cannot read it."""
 
+    template: Template | None = None
+    """A workbook that the rows are put into, in place of a new one: `report.xlsx`, or with options."""
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name; that of a template with macros is .xlsm."""
+        return self.template.extension if self.template else self.extension
+
+    @property
+    def content_type(self) -> str:
+        """The media type; a template decides it."""
+        return self.template.media_type if self.template else self.media_type
+
+    @model_validator(mode="after")
+    def _template_decides(self) -> Self:
+        wrong = contradictions(self, {"template", "non_finite"}) if self.template else []
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]} is of a new workbook, but there is a template: change it there, or leave it out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _addresses_are_there(self) -> Self:
         if self.compact and any(formula.column for formula in self.formulas):
@@ -71,12 +94,21 @@ class Excel(SheetOptions, Format):
                 cure="Keep fewer columns, or write Parquet or CSV.",
             )
         refuse_objects(schema, "a sheet")
+        if self.template:
+            return
         if len(self.all_names(schema)) > MAX_COLUMNS:
             raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
         self.check_sheet(schema)
 
+    def check_files(self, schema: pl.Schema, about: About) -> None:
+        """Refuse a template that is missing, broken, or has no place for these columns."""
+        if self.template:
+            self.template.load(self.render(schema.to_frame().lazy()).collect_schema(), about)
+
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
+        if self.template:
+            return list(losses(schema, self.non_finite))
         changed = [
             Loss(column=name, why=f"the header is {text!r}: a table cannot have the name as it is")
             for name, text in zip(schema, self.header_texts(schema) or list(schema), strict=False)
@@ -98,6 +130,9 @@ class Excel(SheetOptions, Format):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
         """Write the workbook; the sheet grows in one pass while Polars' threads make and deflate its XML."""
+        if self.template:
+            self.template.write(rows, sink, about, self.non_finite)
+            return
         from export_pipeline.formats.excel.workbook import column_styles
         from export_pipeline.formats.excel.writing import write
 
@@ -130,7 +165,9 @@ class Excel(SheetOptions, Format):
         write(packer.blocks(rows), Package(sink), look)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """Yield the rows of all sheets."""
+        """Yield the rows of all sheets; of a template, those in their place."""
+        if self.template:
+            return self.template.read(path, schema)
         from export_pipeline.formats.excel.reader import Layout, read
 
         layout = Layout(

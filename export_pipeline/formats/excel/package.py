@@ -62,6 +62,13 @@ class Package:
         self._entries.append(entry)
         self._write(entry.header(), packed)
 
+    def copy(self, name: str, packed: bytes, method: int, crc: int, raw: int) -> None:
+        """Write a part as it is packed in another zip file; `method`: 0 for not at all, 8 for deflated."""
+        sizes = {"crc": crc, "packed": len(packed), "raw": raw}
+        entry = _Entry(name, self._position, flags=_UTF8, method=method, **sizes)
+        self._entries.append(entry)
+        self._write(entry.header(), packed)
+
     def begin(self, name: str) -> None:
         """Begin a part that grows."""
         self._open = _Entry(name, self._position, flags=_UTF8 | _DESCRIPTOR)
@@ -114,14 +121,16 @@ class Package:
 class _Entry:
     """One part of the package."""
 
-    def __init__(self, name: str, offset: int, *, flags: int, crc: int = 0, packed: int = 0, raw: int = 0) -> None:
-        self.name, self.offset, self.flags = name.encode(), offset, flags
+    def __init__(
+        self, name: str, offset: int, *, flags: int, method: int = 8, crc: int = 0, packed: int = 0, raw: int = 0
+    ) -> None:
+        self.name, self.offset, self.flags, self.method = name.encode(), offset, flags, method
         self.crc, self.packed, self.raw = crc, packed, raw
 
     def header(self) -> bytes:
         """Return the header before the data; zeros where a descriptor follows."""
         sizes = (self.crc, self.packed, self.raw, len(self.name), 0)
-        return struct.pack("<4sHHHHHIIIHH", b"PK\x03\x04", 20, self.flags, 8, 0, _DATE, *sizes) + self.name
+        return struct.pack("<4sHHHHHIIIHH", b"PK\x03\x04", 20, self.flags, self.method, 0, _DATE, *sizes) + self.name
 
     def listing(self, limit: int) -> bytes:
         """Return the entry of the directory; what does not fit moves into the ZIP64 field, in this order."""
@@ -133,5 +142,6 @@ class _Entry:
         raw, packed, offset = shown
         extra = struct.pack("<HH", 1, len(extra)) + extra if extra else b""
         version = 45 if extra else 20
-        start = struct.pack("<4sHHHHHHIII", b"PK\x01\x02", 45, version, self.flags, 8, 0, _DATE, self.crc, packed, raw)
+        what = (45, version, self.flags, self.method, 0, _DATE, self.crc, packed, raw)
+        start = struct.pack("<4sHHHHHHIII", b"PK\x01\x02", *what)
         return start + struct.pack("<HHHHHII", len(self.name), len(extra), 0, 0, 0, 0, offset) + self.name + extra
