@@ -27,8 +27,8 @@ class Layout:
     left: int = 0
     """Place of the first column, counted from 0."""
     columns: Sequence[str | None] | None = None
-    """The column of the data in each column of a template, None for one of its own, whose cells may be anything; styles are
-    the template's: numbers may have any format, dates any that is for dates. None: a new workbook."""
+    """The column of the data in each column of a template; None for one of its own, whose cells may be anything. Styles
+    are the template's: numbers may have any format, dates any that is for dates. None: a new workbook."""
 
     @property
     def width(self) -> int:

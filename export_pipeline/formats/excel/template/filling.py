@@ -118,12 +118,17 @@ class Filling:
         moved = self.moved(count)
         new = self.others(moved)
         for name in moved.names():
-            if name in new and name not in _FIRST:
-                package.add(name, new[name])
-            elif name != self.place.part and name not in _FIRST:
-                packed = self.archive.packed(name)
-                package.copy(name, packed.data, packed.method, packed.crc, packed.raw)
+            if name != self.place.part and name not in _FIRST:
+                self._put(package, name, new.get(name))
         package.close()
+
+    def _put(self, package: Package, name: str, new: bytes | None) -> None:
+        """Write a part anew, or as it is packed in the template."""
+        if new is not None:
+            package.add(name, new)
+        else:
+            packed = self.archive.packed(name)
+            package.copy(name, packed.data, packed.method, packed.crc, packed.raw)
 
     def _stream(self, package: Package, blocks: Generator[Block]) -> int:
         """Write the sheet while its rows arrive; return their number."""
@@ -160,8 +165,7 @@ class Filling:
 
     def _begin(self, package: Package) -> None:
         for name in _FIRST:  # programs tell a file's type by its beginning
-            new = self.moved(0).part(name)
-            package.add(name, self.archive.read(name) if new is None else new)
+            self._put(package, name, self.moved(0).part(name))
         package.begin(self.place.part)
 
     def _check(self, block: Block) -> None:
