@@ -59,7 +59,7 @@ class Excel(SheetOptions, Format):
     """Leave out the addresses of cells: smaller and faster, but some programs (MS Access) cannot read it."""
 
     template: Template | None = None
-    """A workbook that the rows are put into, in place of a new one: `report.xlsx`, or with options."""
+    """A workbook that the rows are put into, in place of a new one. It decides on all looks: `{file: report.xlsx}`."""
 
     @property
     def suffix(self) -> str:

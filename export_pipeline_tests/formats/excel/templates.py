@@ -97,7 +97,7 @@ def plain(path: Path, rows: list[list[Any]], **others: list[list[Any]]) -> Path:
 
 def filled(frame: pl.DataFrame, folder: Path, template: Any, **options: Any) -> Artifact:
     """Fill a template and verify the workbook."""
-    form = Excel(template=template, **options)
+    form = Excel(template={"file": template} if isinstance(template, str) else template, **options)
     artifact = form.write(frame.lazy(), folder / f"filled{form.suffix}")
     verify(artifact, form)
     return artifact

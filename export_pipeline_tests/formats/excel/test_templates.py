@@ -126,7 +126,8 @@ def test_a_pivot_table_is_computed_anew_over_all_rows(tmp_path: Path) -> None:
 
 
 def test_plain_cells_with_a_total_and_a_column_of_formulas(tmp_path: Path) -> None:
-    rows = [["Title"], [], ["id", "when", "double", "share"], [1, "x", "=A4*2", "=SUM(A$4:A4)"], [2, "y", "=A5*2", 0],
+    rows: list[list[Any]] = [
+["Title"], [], ["id", "when", "double", "share"], [1, "x", "=A4*2", "=SUM(A$4:A4)"], [2, "y", "=A5*2", 0],
             ["=SUM(A4:A5)", "total"], [], ["=A6", "note"]]  # fmt: skip
     template = plain(tmp_path / "plain.xltx", rows, Other=[["=Data!A6", "=SUM(Data!A4:A5)", "=Data!A1"]])
     frame = pl.DataFrame({"id": [10, 20, None, 40], "when": [dt.date(2024, 1, n) for n in (1, 2, 3, 4)]})
@@ -214,7 +215,7 @@ def test_more_rows_than_the_sheet_holds_are_refused(tmp_path: Path, monkeypatch:
 def test_what_has_no_place_is_refused_before_any_row(
     rows: list[list[Any]], option: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    form = Excel(template={"file": str(plain(tmp_path / "t.xlsx", rows)), **option})  # type: ignore[arg-type]
+    form = Excel(template={"file": str(plain(tmp_path / "t.xlsx", rows)), **option})
     with pytest.raises(ConfigError, match=re.escape(message)):
         form.check_files(pl.Schema({"id": pl.Int64(), "cost": pl.Float64()}), About())
 
@@ -240,18 +241,18 @@ def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
         "entities.xlsx": "declares a document type",
     }.items():  # fmt: skip
         with pytest.raises(ConfigError, match=message):
-            Excel(template=name).check_files(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))  # type: ignore[arg-type]
+            Excel(template={"file": name}).check_files(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))
     with pytest.raises(ConfigError, match="outside of the folders"):
-        Excel(template="../good.xlsx").check_files(  # type: ignore[arg-type]
+        Excel(template={"file": "../good.xlsx"}).check_files(
             pl.Schema({"id": pl.Int64()}), About(folder=tmp_path / "a", roots=(tmp_path / "a",))
         )
-    Excel(template="good.xlsx").check_files(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))  # type: ignore[arg-type]
+    Excel(template={"file": "good.xlsx"}).check_files(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))
 
 
 @pytest.mark.parametrize("option", [{"zoom": 50}, {"sheet_name": "x"}, {"table": "none"}, {"totals": {"id": "sum"}}])
 def test_options_of_a_new_workbook_contradict_a_template(option: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))} is of a new workbook"):
-        Excel(template="t.xlsx", **option)
+        Excel(template={"file": "t.xlsx"}, **option)
 
 
 @pytest.mark.parametrize("wrong", ["value", "place", "address", "moved", "header"])
@@ -272,7 +273,7 @@ def test_verification_sees_damage(wrong: str, tmp_path: Path) -> None:
             package.writestr(part, data.replace(old, new, 1) if part == name else data)
     with pytest.raises(VerificationError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        verify(artifact, Excel(template=str(tmp_path / "report.xlsx")))  # type: ignore[arg-type]
+        verify(artifact, Excel(template={"file": str(tmp_path / "report.xlsx")}))
 
 
 @pytest.mark.parametrize(

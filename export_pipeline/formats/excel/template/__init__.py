@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, Self
 
 import polars as pl
 from pydantic import AfterValidator, Field, model_validator
@@ -40,8 +40,6 @@ def _workbook(file: str) -> str:
 
 class Template(Options):
     """A workbook that the rows are put into. Everything else of it stays; what stands below the rows moves down."""
-
-    short: ClassVar[str | None] = "file"
 
     file: Annotated[str, Field(min_length=1), AfterValidator(_workbook)]
     """A workbook, or a template of Excel, with or without macros (.xlsx, .xlsm, .xltx, .xltm); relative to the export's
