@@ -17,6 +17,7 @@ from python_calamine import CalamineWorkbook
 from export_pipeline.errors import ConfigError, FormatError, VerificationError
 from export_pipeline.formats import About
 from export_pipeline.formats.excel import Excel
+from export_pipeline.formats.excel.reader import filled as reader
 from export_pipeline.formats.excel.template import filling
 from export_pipeline.formats.excel.template.references import Shift
 from export_pipeline.verification import verify
@@ -183,6 +184,13 @@ def test_a_defined_name_says_the_place(tmp_path: Path) -> None:
         pl.DataFrame({"n": [7], "id": [8]}), tmp_path, {"file": str(tmp_path / "t.xlsx"), "sheet": "place"}
     )
     assert cells(artifact.path, "My 'own' sheet") == [["x", "id", "n"], ["", 8.0, 7.0], ["below", "", ""]]
+
+
+@pytest.mark.parametrize("size", [1, 300, 1 << 14])
+def test_verification_reads_pieces_of_any_size(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "READ", size)
+    nulls = costs(300).select(pl.when(pl.col("id") % 7 > 3).then(pl.all()))
+    filled(nulls, tmp_path, str(rich(tmp_path / "report.xlsx")))
 
 
 def test_the_same_rows_make_the_same_bytes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import NoReturn
 from xml.sax.saxutils import escape
 
 from export_pipeline.errors import ConfigError
+from export_pipeline.formats.excel.sheet import MAX_ROWS
 from export_pipeline.formats.excel.template.archive import Archive
 from export_pipeline.formats.excel.template.markup import MAIN, Edit, Element, changed, elements, with_attributes
 from export_pipeline.formats.excel.template.markup import Change as Changed
@@ -129,6 +130,9 @@ class Grid:
             if here and shift.first <= row.number <= shift.last:
                 continue
             below = here and row.number > shift.last
+            if below and row.number + shift.down > MAX_ROWS:  # it has only looks: `Filling.cap` keeps room for others
+                made.append(Edit(row.element.start, row.element.end, b""))
+                continue
             if below:
                 numbered = with_attributes(_tag(self.data, row.element), {"r": str(row.number + shift.down)})
                 made.append(Edit(row.element.start, row.element.opened, numbered))

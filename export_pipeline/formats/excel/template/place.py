@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export_pipeline.errors import ConfigError, did_you_mean
-from export_pipeline.formats.excel.names import letters
+from export_pipeline.formats.excel.names import MAX_COLUMNS, letters
 from export_pipeline.formats.excel.template.archive import Archive
 from export_pipeline.formats.excel.template.grid import Grid
 from export_pipeline.formats.excel.template.markup import MAIN
@@ -115,6 +115,8 @@ def find(book: Book, options: Template, names: Sequence[str]) -> tuple[Place, Gr
         place = _in_table(table, book, options, names)
     else:
         place = _in_cells(grid, sheet, book.sheets[sheet], area, options, names)
+    if place.right >= MAX_COLUMNS:
+        raise ConfigError(f"excel: template: from {letters(place.left)} on a sheet has no {len(place.columns)} columns")
     _check_free(grid, place)
     return place, grid
 
@@ -163,6 +165,11 @@ def _in_table(table: Table, book: Book, options: Template, names: Sequence[str])
     """Return the rows of a table."""
     left, right, top, bottom = corners(table.cells)
     first, last = top + table.headers, bottom - table.totals
+    if last < first:
+        raise ConfigError(
+            f"excel: template: the table {table.name} has no row for the data",
+            cure="Give it one row, which may be empty.",
+        )
     if options.header == "write":
         raise ConfigError(
             f"excel: template: the headers of the table {table.name} are the names of its columns",
