@@ -159,6 +159,41 @@ def as_template(path: Path) -> str:
     return str(path)
 
 
+def test_formulas_that_cells_share_become_their_own_where_rows_move(tmp_path: Path) -> None:
+    template = plain(
+        tmp_path / "t.xlsx", [["a", "b", "c", "d"], [1, 2, "=A2", "=B2"], ["=A2", "=B2", "=C2"]],
+        Other=[["=Data!A2", "=Data!B2"], ["=A1", "=B1"]],
+    )  # fmt: skip
+    made = parts(template)
+    shared = {
+        "xl/worksheets/sheet1.xml": {
+            b"A3": b'<f t="shared" ref="A3:C3" si="0">SUM(A$2:A2)</f>', b"B3": b'<f t="shared" si="0"/>',
+            b"C3": b'<f t="shared" si="0"/>', b"C2": b'<f t="shared" ref="C2:D2" si="1">A2*10</f>',
+            b"D2": b'<f t="shared" si="1"/>',
+        },
+        "xl/worksheets/sheet2.xml": {
+            b"A1": b'<f t="shared" ref="A1:B1" si="0">SUM(Data!A2:A2)</f>', b"B1": b'<f t="shared" si="0"/>',
+            b"A2": b'<f t="shared" ref="A2:B2" si="1">A1+1</f>', b"B2": b'<f t="shared" si="1"/>',
+        },
+    }  # fmt: skip
+    with zipfile.ZipFile(template, "w") as package:
+        for name, data in made.items():
+            for cell, formula in shared.get(name, {}).items():
+                data = re.sub(rb'(<c r="%b"[^>]*>)<f>.*?</f>' % cell, lambda m, f=formula: m[1] + f, data)
+            package.writestr(name, data)
+    artifact = filled(
+        pl.DataFrame({"b": [1, 2, 3], "a": [4, 5, 6]}), tmp_path, {"file": str(template), "sheet": "Data"}
+    )
+    book = openpyxl.load_workbook(artifact.path)
+    assert [[cell.value for cell in row] for row in book["Data"]["A2:D5"]] == [
+        [4, 1, "=A2*10", "=B2*10"], [5, 2, "=A3*10", "=B3*10"], [6, 3, "=A4*10", "=B4*10"],
+        ["=SUM(A$2:A4)", "=SUM(B$2:B4)", "=SUM(C$2:C4)", None],
+    ]  # fmt: skip
+    assert [[cell.value for cell in row] for row in book["Other"]["A1:B2"]] == [
+        ["=SUM(Data!A2:A4)", "=SUM(Data!B2:B4)"], ["=A1+1", "=B1+1"],
+    ]  # fmt: skip
+
+
 def test_a_place_by_start_by_position_with_the_header_written(tmp_path: Path) -> None:
     template = plain(tmp_path / "t.xlsx", [["Report"], [None], [None, "old"], [None, 1]])
     option = {"file": str(template), "start": "B4", "header": "write"}
