@@ -58,11 +58,18 @@ class _Cell:
 
 class Rows:
     """The XML of rows; `refs` writes the address of each cell (A2), which some readers need. `left`: place of the first
-    column, counted from 0."""
+    column, counted from 0; `height`: of each row, in points."""
 
     def __init__(
-        self, columns: Sequence[Column], *, non_finite: NonFinite = "empty", refs: bool = True, left: int = 0
+        self,
+        columns: Sequence[Column],
+        *,
+        non_finite: NonFinite = "empty",
+        refs: bool = True,
+        left: int = 0,
+        height: float | None = None,
     ) -> None:
+        self._opened = '">' if height is None else f'" ht="{height:g}" customHeight="1">'
         self._columns, self._refs, self._left = columns, refs, left
         self._cells = [_made(pl.col(str(n)), column, non_finite) for n, column in enumerate(columns)]
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
@@ -98,7 +105,7 @@ class Rows:
     def _expression(self, flags: tuple[bool, ...]) -> pl.Expr:
         """Return the expression of a row. Neighbouring literals are one: the fewer parts, the faster."""
         given, row = iter(flags), pl.col(_ROW)
-        parts, literal = ([pl.lit('<row r="'), row], '">') if self._refs else ([], "<row>")
+        parts, literal = ([pl.lit('<row r="'), row], self._opened) if self._refs else ([], "<row>")
         for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
             nulls, odd = next(given), bool(cell.odd) and next(given)
             before, after = cell.form

@@ -55,6 +55,7 @@ def rich(path: Path, *, macros: bool = False) -> Path:
     data.conditional_format("D5:D7", {"type": "formula", "criteria": "=$D5>$D$5", "format": head})
     data.data_validation("C5:C7", {"validate": "list", "source": ["ok", "failed"]})
     data.write_comment("B10", "a comment below")
+    data.set_row(4, 22.5)
     data.print_area("B1:E10")
     data.freeze_panes(4, 0)
     below = book.add_chart({"type": "pie"})

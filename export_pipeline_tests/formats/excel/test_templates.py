@@ -93,6 +93,7 @@ def test_openpyxl_sees_ranges_that_are_widened_and_cells_that_have_moved(tmp_pat
         "=SUM(Data!D5:D14)", "=Data!C17", '=COUNTIF(Data!$C$5:$C$14,"ok")&" of D5:D7"', "=D5",
     ]  # fmt: skip
     assert data["B17"].comment is not None
+    assert {data.row_dimensions[row].height for row in range(5, 15)} == {22.5}
     assert {data.cell(row, 4).number_format for row in range(5, 15)} == {"#,##0.00 €"}
     assert [anchor._from.row for anchor in (chart.anchor for chart in data._charts)] == [20, 13]  # below, beside
     values = openpyxl.load_workbook(artifact.path, data_only=True)

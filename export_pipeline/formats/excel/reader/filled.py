@@ -26,6 +26,7 @@ _PLACE = re.compile(r"'((?:[^']|'')+)'!\$([A-Z]+)\$(\d+):\$([A-Z]+)\$(\d+)")
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _QUIET = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
 _ROW = b"</row>"
+_LOOKS = re.compile(rb'<row r="\d+"((?: ht="[\d.]+" customHeight="1")?)>')
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _area(workbook: Workbook) -> tuple[_Area, str]:
 def _head(workbook: Workbook, part: str, area: _Area) -> bytes:
     """Return the beginning of the sheet, up to its first row of data."""
     rest = b""
-    begin = b'<row r="%d">' % area.first
+    begin = b'<row r="%d"' % area.first
     for block in workbook.stream(part, READ):
         rest += block
         if begin in rest:
@@ -95,7 +96,7 @@ def _head(workbook: Workbook, part: str, area: _Area) -> bytes:
 def _pieces(workbook: Workbook, part: str, area: _Area, around: list[bytes]) -> Generator[bytes, None, None]:
     """Yield the XML of whole rows, many at a time, each piece without its last ``</row>``; the rest is put `around`."""
     blocks = workbook.stream(part, READ)
-    begin, final = (b'<row r="%d">' % number for number in (area.first, area.last))
+    begin, final = (b'<row r="%d"' % number for number in (area.first, area.last))
     rest = b""
     for block in blocks:
         rest += block
@@ -106,6 +107,12 @@ def _pieces(workbook: Workbook, part: str, area: _Area, around: list[bytes]) -> 
     if not found:
         return
     rest = found + rest
+    while b">" not in rest and (block := next(blocks, b"")):
+        rest += block
+    tag = _LOOKS.match(rest)
+    if tag is None:
+        raise ValueError(f"row {area.first:,} does not begin as it must")
+    looks = tag[1]  # the height of all rows, which the cells are read without
     while True:
         at = rest.find(final)
         end = rest.find(_ROW, at) if at >= 0 else -1
@@ -113,15 +120,19 @@ def _pieces(workbook: Workbook, part: str, area: _Area, around: list[bytes]) -> 
             break
         cut = rest.rfind(_ROW)
         if cut >= 0:
-            yield rest[:cut]
+            yield _bare(rest[:cut], looks)
             rest = rest[cut + len(_ROW) :]
         block = next(blocks, b"")
         if not block:
             raise ValueError(f"the sheet ends before its row {area.last:,}")
         rest += block
-    yield rest[:end]
+    yield _bare(rest[:end], looks)
     around.append(rest[end + len(_ROW) :])
     around.extend(blocks)
+
+
+def _bare(xml: bytes, looks: bytes) -> bytes:
+    return xml.replace(looks + b">", b">") if looks else xml
 
 
 def _check_around(xml: bytes, area: _Area, rows: int) -> None:

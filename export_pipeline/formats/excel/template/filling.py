@@ -85,6 +85,13 @@ class Filling:
         below = max((row.number for row in self.grid.rows.values() if row.filled), default=0)
         return MAX_ROWS - self.place.first + 1 - max(0, below - self.place.last)
 
+    @property
+    def _height(self) -> float | None:
+        """The height of the rows, where the sample row has one of its own."""
+        row = self.grid.rows.get(self.place.first)
+        own = row is not None and row.element.attributes.get("customHeight") in ("1", "true")
+        return float(row.element.attributes["ht"]) if row is not None and own else None
+
     def head(self, moved: Moved) -> bytes:
         """Return the XML of the sheet up to the first row of data."""
         return self._cut(moved)[0]
@@ -105,7 +112,7 @@ class Filling:
             pl.nth(self.schema.names().index(name)).alias(str(n)) if name is not None else pl.lit(None).alias(str(n))
             for n, name in enumerate(self.place.columns)
         ]
-        cells = Rows(self.columns, non_finite=non_finite, left=self.place.left)
+        cells = Rows(self.columns, non_finite=non_finite, left=self.place.left, height=self._height)
         blocks = Packer(self.columns, cells, cap=self.cap, first=self.place.first).blocks(rows.select(names))
         package = Package(sink)
         try:
