@@ -180,7 +180,7 @@ def test_formulas_that_cells_share_become_their_own_where_rows_move(tmp_path: Pa
     with zipfile.ZipFile(template, "w") as package:
         for name, data in made.items():
             for cell, formula in shared.get(name, {}).items():
-                data = re.sub(rb'(<c r="%b"[^>]*>)<f>.*?</f>' % cell, lambda m, f=formula: m[1] + f, data)
+                data = re.sub(rb"(<c r=\"%b\"[^>]*>)<f>.*?</f>" % cell, rb"\g<1>" + formula, data)
             package.writestr(name, data)
     artifact = filled(
         pl.DataFrame({"b": [1, 2, 3], "a": [4, 5, 6]}), tmp_path, {"file": str(template), "sheet": "Data"}

@@ -6,6 +6,7 @@
     markup.py       XML that is changed in places, every other byte kept     grid.py     the cells of a sheet
     place.py        where the rows go                                        styles.py   dates that show as dates
     references.py   cells and formulas when rows move          rules.py, parts.py   ... by element, by part
+    book.py         sheets, tables, names                                    samples.py  styles and formulas of the rows
     filling.py      the filled workbook, written as the rows arrive
 """
 

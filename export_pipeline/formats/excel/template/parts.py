@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from export_pipeline.formats.excel.template.archive import FILLED, MAIN_TYPES, Archive
+from export_pipeline.formats.excel.template.book import ROWS
 from export_pipeline.formats.excel.template.grid import Grid
 from export_pipeline.formats.excel.template.markup import Change, Edit, Element, Rule, applied, edits, elements
-from export_pipeline.formats.excel.template.place import ROWS, Place, described
+from export_pipeline.formats.excel.template.place import Place, described
 from export_pipeline.formats.excel.template.references import Shift
 from export_pipeline.formats.excel.template.rules import anchors, cells, formula, of_sheet
 

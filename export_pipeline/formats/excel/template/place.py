@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.formats.excel.names import MAX_COLUMNS, letters
-from export_pipeline.formats.excel.template.archive import Archive
+from export_pipeline.formats.excel.template.book import Book, Table, unescaped
 from export_pipeline.formats.excel.template.grid import Grid
 from export_pipeline.formats.excel.template.markup import MAIN
-from export_pipeline.formats.excel.template.references import column, corners, unquoted
+from export_pipeline.formats.excel.template.references import corners, quoted, unquoted
 
 if TYPE_CHECKING:
     from export_pipeline.formats.excel.template import Template
-
-ROWS = "export_pipeline.rows"
-"""The hidden name that a filled workbook has for its rows of data; by it they are found again."""
-
-_ID = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_WORKSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a template."""
-
-    name: str
-    part: str
-    sheet: str
-    columns: Sequence[str]
-    cells: str
-    headers: int
-    totals: int
 
 
 @dataclass(frozen=True)
@@ -56,44 +36,6 @@ class Place:
     def right(self) -> int:
         """Last column, counted from 0."""
         return self.left + len(self.columns) - 1
-
-
-class Book:
-    """The sheets, tables and names of a template."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-        tree, relations = archive.tree(archive.workbook), archive.relations(archive.workbook)
-        self.sheets: dict[str, str] = {}
-        """Name of a sheet -> its part; those of cells only."""
-        self.order: list[str] = []
-        for sheet in tree.iter(f"{{{MAIN}}}sheet"):
-            relation = relations.get(sheet.get(_ID, ""))
-            self.order.append(sheet.get("name", ""))
-            if relation is not None and relation.kind == "worksheet":
-                self.sheets[sheet.get("name", "")] = relation.target
-        self.names = {
-            name.get("name", ""): name.text or ""
-            for name in tree.iter(f"{{{MAIN}}}definedName")
-            if name.get("localSheetId") is None and name.get("name") != ROWS
-        }
-        self.tables = [table for sheet, part in self.sheets.items() for table in self._tables(sheet, part)]
-        if not self.sheets:
-            archive.refuse("has no sheet of cells")
-
-    def _tables(self, sheet: str, part: str) -> Iterable[Table]:
-        for relation in self.archive.relations(part).values():
-            if relation.kind == "table":
-                tree = self.archive.tree(relation.target)
-                yield Table(
-                    tree.get("displayName", ""),
-                    relation.target,
-                    sheet,
-                    [_unescaped(c.get("name", "")) for c in tree.iter(f"{{{MAIN}}}tableColumn")],
-                    tree.get("ref", ""),
-                    int(tree.get("headerRowCount", 1)),
-                    int(tree.get("totalsRowCount", 0)),
-                )
 
 
 def find(book: Book, options: Template, names: Sequence[str]) -> tuple[Place, Grid]:
@@ -238,7 +180,7 @@ def _texts(grid: Grid, number: int) -> dict[int, str]:
     for cell in grid.rows[number].cells:
         text = grid.text(cell)
         if text is not None and text.strip():
-            found[cell.column] = _unescaped(text)
+            found[cell.column] = unescaped(text)
     return found
 
 
@@ -325,14 +267,5 @@ def _check_free(grid: Grid, place: Place) -> None:
 
 def described(place: Place, rows: int) -> str:
     """Return the cells of so many rows of data, as a formula says them."""
-    from export_pipeline.formats.excel.template.references import quoted
-
     end = place.first + max(rows, 1) - 1
     return f"{quoted(place.sheet)}!${letters(place.left)}${place.first}:${letters(place.right)}${end}"
-
-
-def _unescaped(text: str) -> str:
-    return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)
-
-
-__all__ = ["ROWS", "Book", "Place", "Table", "column", "described", "find"]
