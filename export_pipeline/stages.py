@@ -149,8 +149,9 @@ def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan
             trusted=context.trusted,
             environment=context.stores.environment,
         )
+        result = made.query.check(next(iter(opened.values())).schema)
     for file in made.files:
-        file.format.ready(_about(context, made))
+        file.format.ready(result, _about(context, made))
         for destination in file.deliver:
             destination.check(_request(context, made, file))
     return made

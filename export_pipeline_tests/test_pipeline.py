@@ -19,6 +19,7 @@ from export_pipeline.home import Home
 from export_pipeline.parsing import parse
 from export_pipeline.pipeline import STAGES, Context, Progress, preview, run
 from export_pipeline.plan import Plan
+from export_pipeline_tests.formats.excel.templates import rich
 
 WHEN = datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
 
@@ -193,3 +194,21 @@ def test_pictures_of_a_workbook_are_looked_for_in_the_home_folder_and_only_there
     with pytest.raises(ConfigError, match="outside of the folders"):
         run(config(format={"excel": {"images": [{"file": "../logo.jpg"}]}}), Context(home), logical_time=WHEN)
     assert staged(home) == []
+
+
+def test_a_template_is_refused_before_any_row_is_read_and_gives_the_file_its_ending(home: Home) -> None:
+    asked = config(format={"excel": {"template": {"file": "report.xltm"}}}, columns={"include": ["id", "cost"]})
+    with pytest.raises(ConfigError, match=r"'report\.xltm' cannot be read"):
+        pipeline.plan(Context(home), asked, WHEN)
+    made = rich(home.root / "report.xlsx")
+    asked = config(format={"excel": {"template": {"file": "report.xlsx"}}}, columns={"include": ["id", "agent"]})
+    with pytest.raises(ConfigError, match="the table tblData has no header for the column 'agent'"):
+        pipeline.plan(Context(home), asked, WHEN)
+    made.unlink()
+    rich(home.root / "report.xlsm", macros=True)
+    asked = config(
+        format={"excel": {"template": {"file": "report.xlsm"}}}, columns={"include": ["id", "status", "cost"]}
+    )
+    done = run(asked, Context(home), logical_time=WHEN)
+    assert Path(done.delivered.receipts["excel"][0].place).name == "commands.xlsm"
+    assert done.written.rows == 2000

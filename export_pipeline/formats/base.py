@@ -110,8 +110,9 @@ class Format(Options):
         """Whether the rows must not be shown anywhere else: the file is encrypted."""
         return self.seal is not None
 
-    def ready(self, about: About) -> None:
-        """Refuse before anything is read what is missing on this machine: libraries, secrets, keys. ConfigError."""
+    def ready(self, schema: pl.Schema, about: About) -> None:  # noqa: ARG002
+        """Refuse before anything is read what is missing on this machine or wrong: libraries, secrets, keys, files that
+        options name. ConfigError. `schema` is that of the export's rows."""
         if self.seal is not None:
             self.seal.ready(about)
 
@@ -316,9 +317,9 @@ class TextFormat(Format):
         """Whether the file is sealed, or packed with a password."""
         return super().confidential or self.compression.confidential
 
-    def ready(self, about: About) -> None:
+    def ready(self, schema: pl.Schema, about: About) -> None:
         """Refuse what the seal or the compression lacks."""
-        super().ready(about)
+        super().ready(schema, about)
         self.compression.ready()
 
     @property

@@ -63,6 +63,12 @@ class Package:
         self._entries.append(entry)
         self._write(entry.header(), packed)
 
+    def copy(self, name: str, packed: bytes, method: int, crc: int, raw: int) -> None:
+        """Write a part as it is packed in another zip file; `method`: 0 for not at all, 8 for deflated."""
+        entry = _Entry(name, self._position, flags=_UTF8, method=method, crc=crc, packed=len(packed), raw=raw)
+        self._entries.append(entry)
+        self._write(entry.header(), packed)
+
     def begin(self, name: str, cipher: Cipher | None = None) -> None:
         """Begin a part that grows; with a cipher, one that only its password opens."""
         self._open = entry = _Entry(name, self._position, flags=_UTF8 | _DESCRIPTOR, cipher=cipher)
@@ -132,6 +138,7 @@ class _Entry:
         offset: int,
         *,
         flags: int,
+        method: int = 8,
         crc: int = 0,
         packed: int = 0,
         raw: int = 0,
@@ -139,7 +146,7 @@ class _Entry:
     ) -> None:
         self.name, self.offset, self.cipher = name.encode(), offset, cipher
         self.crc, self.packed, self.raw = crc, packed, raw
-        self.flags, self.method, self.version, self.extra = flags, 8, 20, b""
+        self.flags, self.method, self.version, self.extra = flags, method, 20, b""
         if cipher is not None:
             self.flags, self.method, self.version, self.extra = flags | _ENCRYPTED, 99, 51, cipher.extra
 

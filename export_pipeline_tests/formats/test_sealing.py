@@ -109,7 +109,7 @@ def test_each_of_the_keys_of_a_file_opens_it_and_no_other(gpg: Gnupg, keys: Path
 def test_keys_that_nothing_can_be_sealed_for_are_refused(file: str, said: str, keys: Path) -> None:
     form = FORMATS["excel"].model_validate({"seal": {"pgp": ["ann.asc", file]}})
     with pytest.raises(ConfigError, match=said):
-        form.ready(About(folder=keys, roots=(keys,)))
+        form.ready(pl.Schema(), About(folder=keys, roots=(keys,)))
 
 
 def test_without_its_library_a_seal_is_refused(keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:

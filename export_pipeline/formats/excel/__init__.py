@@ -9,8 +9,8 @@
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
     edges.py     title, header and totals around the rows    sheets.py               several sheets, own rows
     reader/      an independent reader, for verification     sheet.py                options of a sheet, made of:
-                                                             styles, formulas, conditions, validations, printing,
-                                                             protection, images, tables; properties of the workbook
+    template/    rows in a workbook that there is already    styles, formulas, conditions, validations, printing,
+    pivots/      pivot tables, computed as rows stream by    protection, images, tables; properties of the workbook
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from export_pipeline.formats.excel.pivots.gathering import Gatherer
 from export_pipeline.formats.excel.properties import WorkbookProperties
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
 from export_pipeline.formats.excel.sheets import Sheet, check_sheets
+from export_pipeline.formats.excel.template import Template, contradictions
 from export_pipeline.formats.excel.validations import long_lists
 from export_pipeline.formats.excel.values import NonFinite, held, losses
 from export_pipeline.formats.sink import Sink
@@ -65,6 +66,27 @@ class Excel(SheetOptions, Format):
     sheets: list[Sheet] = Field(default_factory=list, max_length=200)
     """Several sheets with options of their own: `[{name: Runs}, {name: Hosts, rows: {source: hosts}}]`. One of them has
     no `rows`: it holds the export's. Looks that are given beside `sheets` hold for each that has no own."""
+    template: Template | None = None
+    """A workbook that the rows are put into, in place of a new one. It decides on all looks: `{file: report.xlsx}`."""
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the file's name; that of a template with macros is .xlsm."""
+        return self.template.extension if self.template else self.extension
+
+    @property
+    def content_type(self) -> str:
+        """The media type; a template decides it."""
+        return self.template.media_type if self.template else self.media_type
+
+    @model_validator(mode="after")
+    def _template_decides(self) -> Self:
+        wrong = contradictions(self, {"template", "non_finite", "seal"}) if self.template else []
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]} is of a new workbook, but there is a template: change it there, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _addresses_are_there(self) -> Self:
@@ -113,13 +135,23 @@ class Excel(SheetOptions, Format):
                 cure="Keep fewer columns, or write Parquet or CSV.",
             )
         refuse_objects(schema, "a sheet")
+        if self.template:
+            return
         if len(sheet.all_names(schema)) > MAX_COLUMNS:
             raise FormatError(f"with its formulas the sheet has more than {MAX_COLUMNS:,} columns")
         sheet.check_sheet(schema)
         sheet.check_pivot_tables(schema, errors=self.non_finite == "error_value")
 
+    def ready(self, schema: pl.Schema, about: About) -> None:
+        """Refuse a template that is missing, broken, or has no place for these columns; and what a seal lacks."""
+        super().ready(schema, about)
+        if self.template:
+            self.template.load(self.render(schema.to_frame().lazy()).collect_schema(), about)
+
     def losses(self, schema: pl.Schema) -> list[Loss]:
         """Return what cells cannot hold, and which headers are changed."""
+        if self.template:
+            return list(losses(schema, self.non_finite))
         return self._losses(self._main, schema)
 
     def table_losses(self, tables: Mapping[str, pl.Schema]) -> list[Loss]:
@@ -154,6 +186,9 @@ class Excel(SheetOptions, Format):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:
         """Write the workbook; the sheet grows in one pass while Polars' threads make and deflate its XML."""
+        if self.template:
+            self.template.write(rows, sink, about, self.non_finite)
+            return
         self._encode([(self._main, rows)], sink, about)
 
     def _fill_tables(
@@ -213,7 +248,9 @@ class Excel(SheetOptions, Format):
         return Packer(columns, cells, cap=cap, first=look.first, totals=totals, pivots=pivots)
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        """Yield the rows of all sheets that hold the export's."""
+        """Yield the rows of all sheets that hold the export's; of a template, those in their place."""
+        if self.template:
+            return self.template.read(path, schema)
         from export_pipeline.formats.excel.reader import read
 
         main, names = self._main, [sheet.sheet_name for sheet in self._sheets]

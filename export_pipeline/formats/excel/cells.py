@@ -57,10 +57,20 @@ class _Cell:
 
 
 class Rows:
-    """The XML of rows; `refs` writes the address of each cell (A2), which some readers need."""
+    """The XML of rows; `refs` writes the address of each cell (A2), which some readers need. `left`: place of the first
+    column, counted from 0; `height`: of each row, in points."""
 
-    def __init__(self, columns: Sequence[Column], *, non_finite: NonFinite = "empty", refs: bool = True) -> None:
-        self._columns, self._refs = columns, refs
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        non_finite: NonFinite = "empty",
+        refs: bool = True,
+        left: int = 0,
+        height: float | None = None,
+    ) -> None:
+        self._opened = '">' if height is None else f'" ht="{height:g}" customHeight="1">'
+        self._columns, self._refs, self._left = columns, refs, left
         self._cells = [_made(pl.col(str(n)), column, non_finite) for n, column in enumerate(columns)]
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
         self._tails = self._shared_tails()
@@ -95,7 +105,7 @@ class Rows:
     def _expression(self, flags: tuple[bool, ...]) -> pl.Expr:
         """Return the expression of a row. Neighbouring literals are one: the fewer parts, the faster."""
         given, row = iter(flags), pl.col(_ROW)
-        parts, literal = ([pl.lit('<row r="'), row], '">') if self._refs else ([], "<row>")
+        parts, literal = ([pl.lit('<row r="'), row], self._opened) if self._refs else ([], "<row>")
         for n, (column, cell) in enumerate(zip(self._columns, self._cells, strict=True)):
             nulls, odd = next(given), bool(cell.odd) and next(given)
             before, after = cell.form
@@ -108,7 +118,7 @@ class Rows:
                 literal = ""
             elif self._refs:
                 tail = f'"{style}{before}'
-                parts += [pl.lit(f'{literal}<c r="{letters(n)}'), pl.col(self._tails[tail]), cell.text]
+                parts += [pl.lit(f'{literal}<c r="{letters(self._left + n)}'), pl.col(self._tails[tail]), cell.text]
                 literal = after
             else:
                 parts += [pl.lit(f"{literal}<c{style}{before}"), cell.text]
@@ -124,7 +134,7 @@ class Rows:
             return pl.lit("")
         formula = [pl.lit("<f>"), *_row_formula(column.formula), pl.lit("</f>")] if column.formula else []
         return pl.concat_str(
-            pl.lit(f'<c r="{letters(n)}'), pl.col(_ROW), pl.lit(f'"{style}>'), *formula, pl.lit("</c>")
+            pl.lit(f'<c r="{letters(self._left + n)}'), pl.col(_ROW), pl.lit(f'"{style}>'), *formula, pl.lit("</c>")
         )
 
     def _whole(self, n: int, form: Form, style: str, text: pl.Expr) -> pl.Expr:
@@ -132,7 +142,7 @@ class Rows:
         before, after = form
         if not self._refs:
             return pl.concat_str(pl.lit(f"<c{style}{before}"), text, pl.lit(after))
-        opening = pl.lit(f'<c r="{letters(n)}')
+        opening = pl.lit(f'<c r="{letters(self._left + n)}')
         return pl.concat_str(opening, pl.col(_ROW), pl.lit(f'"{style}{before}'), text, pl.lit(after))
 
     def _shared_tails(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from export_pipeline_tests.formats.excel.templates import filled, rich
 from export_pipeline_tests.formats.excel.written import capped, written
 
 pytestmark = [
@@ -98,3 +99,25 @@ def test_libreoffice_computes_the_formulas_and_draws_the_rich_workbook(tmp_path:
     drawn = (tmp_path / "file.pdf").read_bytes()
     assert drawn.startswith(b"%PDF")
     assert drawn.count(b"/Type/Page/") + drawn.count(b"/Type/Page ") + drawn.count(b"/Type/Page\n") >= 3  # sheets
+
+
+def test_libreoffice_computes_a_filled_template(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": range(10), "status": ["ok", "failed"] * 5, "cost": [n / 2 for n in range(10)]})
+    artifact = filled(frame, tmp_path, str(rich(tmp_path / "report.xlsm", macros=True)))
+    subprocess.run(
+        [
+            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to",
+            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "--outdir", str(tmp_path),
+            str(artifact.path),
+        ],
+        check=True, capture_output=True, timeout=180,
+    )  # fmt: skip
+    read = {}
+    for name in ("Data", "Summary"):
+        with (tmp_path / f"filled-{name}.csv").open(encoding="utf-8", newline="") as file:
+            read[name] = list(csv.reader(file))
+    assert read["Data"][0][:3] == ["Report", "", "22.5"]
+    assert [row[1:5] for row in read["Data"][4:14]] == [
+        [str(n), "failed" if n % 2 else "ok", f"{n / 2:g}", str(n)] for n in range(10)
+    ]
+    assert [row[0] for row in read["Summary"][:3:2]] == ["22.5", "5 of D5:D7"]

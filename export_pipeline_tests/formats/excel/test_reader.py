@@ -125,7 +125,7 @@ def test_flipped_bytes_are_found_wherever_they_are(tmp_path: Path) -> None:
 def test_pieces_of_any_size_read_the_same(
     size: int, compact: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheets, "_READ", size)
+    monkeypatch.setattr(sheets, "READ", size)
     nulls = FRAME.select(pl.when(pl.col("n") % 7 > 3).then(pl.all()))
     form = capped(90, compact=compact)
     artifact = form.write(nulls.lazy(), tmp_path / "file.xlsx")

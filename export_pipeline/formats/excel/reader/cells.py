@@ -50,9 +50,18 @@ class Grid:
     """Reads pieces of sheets with these columns."""
 
     def __init__(self, schema: pl.Schema, layout: Layout, number_format: Callable[[int], str]) -> None:
-        columns = zip(schema.items(), layout.formats, strict=False)
-        self._columns = [Column(name, dtype, code or "General") for (name, dtype), code in columns]
-        self._letters = [_letters(n) for n in range(layout.width)]
+        self._schema = schema
+        self._places: list[Column | None] = [None] * layout.width
+        """The column in each column of the sheet; None: none of the data's."""
+        for n, name in enumerate(schema if layout.columns is None else layout.columns):
+            if name is not None:
+                code = layout.formats[n] or "General"
+                if layout.columns is not None:
+                    self._places[n] = Column(name, schema[name], "date" if schema[name].is_temporal() else None)
+                else:
+                    self._places[n] = Column(name, schema[name], code)
+        self._columns = [column for column in self._places if column is not None]
+        self._letters = [_letters(layout.left + n) for n in range(layout.width)]
         self._formulas = list(layout.formulas) or [None] * layout.width
         self._blanks = layout.blanks
         self._number_format = number_format
@@ -61,6 +70,7 @@ class Grid:
         """Return the rows of a piece, which has no ``</row>`` at its end. ValueError where it is not as it must be."""
         cut = _cut(b"</row>" + xml)
         frame = values_of(pl.DataFrame(list(self._aligned(cut))), self._columns, self._number_format)
+        frame = frame.select(self._schema.names())
         if cut.numbers is not None and cut.first is not None and frame.height < cut.rows:
             # Rows without cells have nulls only.
             places = pl.DataFrame({"row": cut.numbers, "place": pl.int_range(frame.height, eager=True)})
@@ -81,10 +91,10 @@ class Grid:
             found = rest if every else pl.select(pl.when(here).then(rest)).to_series()
             formula = self._formulas[n]
             if formula is not None:
-                found = computed(found, formula, digits, value=n < len(self._columns))
+                found = computed(found, formula, digits, value=self._places[n] is not None)
             if self._blanks or formula is not None:
                 found = with_nulls(found)
-            if n < len(self._columns):
+            if self._places[n] is not None:
                 yield found.alias(str(n))
             place = place + 1 if every or digits is None else place + here.cast(pl.UInt32)
         ends = pl.concat([cut.starts, pl.Series([len(cut.cells)], dtype=pl.UInt32)])[1:]

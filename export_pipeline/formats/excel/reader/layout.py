@@ -24,6 +24,12 @@ class Layout:
     """The formula, as XML, that each column's cells must have: texts between which the number of the row stands. Those
     behind the columns of the data are columns of their own."""
 
+    left: int = 0
+    """Place of the first column, counted from 0."""
+    columns: Sequence[str | None] | None = None
+    """The column of the data in each column of a template; None for one of its own, whose cells may be anything. Styles
+    are the template's: numbers may have any format, dates any that is for dates. None: a new workbook."""
+
     @property
     def width(self) -> int:
         """Columns, with those that are formulas only."""

@@ -38,10 +38,12 @@ _BUILT_IN = {
 class Workbook:
     """An open workbook. Every method raises ValueError (or what zipfile and the XML parser raise) for a broken file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, template: bool = False) -> None:
+        self._path, self._template = path, template
+        """Of a template, a file may have folders and refer to what is outside of it."""
         self._zip = zipfile.ZipFile(path)
         self._formats: list[str] | None = None
+        self._shared: list[str] | None = None
 
     def __enter__(self) -> Workbook:
         return self
@@ -51,12 +53,15 @@ class Workbook:
     ) -> None:
         self._zip.close()
 
-    def check_parts(self) -> None:
-        """Refuse parts that are not well formed, not declared, or declared and not there. Sheets are read later."""
-        names = self._zip.namelist()
+    def check_parts(self, streamed: Collection[str] | None = None) -> None:
+        """Refuse parts that are not well formed, not declared, or declared and not there.
+
+        Those that are streamed are read later; None: all sheets.
+        """
+        names = [name for name in self._zip.namelist() if not (self._template and name.endswith("/"))]
         if len(names) != len(set(names)):
             raise ValueError("a part is in the package twice")
-        types = self._tree("[Content_Types].xml")
+        types = self.tree("[Content_Types].xml")
         declared = {
             part.attrib["PartName"].lstrip("/"): part.attrib["ContentType"] for part in types.iter(f"{_TYPES}Override")
         }
@@ -66,10 +71,10 @@ class Workbook:
         for name in names:
             if name not in declared and name != "[Content_Types].xml" and name.rpartition(".")[2] not in endings:
                 raise ValueError(f"the part {name} has no type")
-            if declared.get(name) == _SHEET:
+            if name in streamed if streamed is not None else declared.get(name) == _SHEET:
                 continue
             if name.endswith((".xml", ".rels")):
-                self._tree(name)
+                self.tree(name)
             else:
                 self._zip.read(name)  # its CRC must be right
             if name.endswith(".rels"):
@@ -93,7 +98,7 @@ class Workbook:
         order = []
         for title, relation in titles.items():
             if title.casefold() in missing:
-                self._tree(targets[relation])  # it must be well formed
+                self.tree(targets[relation])  # it must be well formed
                 missing.remove(title.casefold())
             else:
                 order.append(next((n for n, name in enumerate(names) if _goes_on(title, name)), -1))
@@ -104,12 +109,41 @@ class Workbook:
 
     def _titles(self) -> dict[str, str]:
         """Return name -> relation of the sheets that are shown, in the order of their tabs."""
-        found = self._tree("xl/workbook.xml").findall(f"{_MAIN}sheets/{_MAIN}sheet")
+        found = self.tree("xl/workbook.xml").findall(f"{_MAIN}sheets/{_MAIN}sheet")
         titles = [sheet.attrib["name"].casefold() for sheet in found]
         if not found or len(titles) != len(set(titles)):
             raise ValueError("there is no sheet, or two of one name")
         # Hidden are lists of values to choose from.
         return {sheet.attrib["name"]: sheet.attrib[_ID] for sheet in found if sheet.attrib.get("state") != "hidden"}
+
+    def named_sheet(self, title: str) -> str:
+        """Return the part of the sheet with this name."""
+        targets = self._targets("xl/_rels/workbook.xml.rels")
+        for sheet in self.tree("xl/workbook.xml").iter(f"{_MAIN}sheet"):
+            if sheet.attrib["name"] == title:
+                return targets[sheet.attrib[_ID]]
+        raise ValueError(f"there is no sheet {title!r}")
+
+    def shared(self, number: int) -> str:
+        """Return a text that the sheets share."""
+        if self._shared is None:
+            items = self.tree("xl/sharedStrings.xml").findall(f"{_MAIN}si")
+            spoken = [{id(t) for guide in item.iter(f"{_MAIN}rPh") for t in guide} for item in items]
+            self._shared = [
+                "".join(t.text or "" for t in item.iter(f"{_MAIN}t") if id(t) not in skipped)
+                for item, skipped in zip(items, spoken, strict=True)
+            ]
+        return self._shared[number]
+
+    def tables(self, sheet: str) -> Iterator[Tree.Element]:
+        """Yield the tables of a sheet."""
+        folder, name = posixpath.split(sheet)
+        relations = f"{folder}/_rels/{name}.rels"
+        if relations not in self._zip.namelist():
+            return
+        for part in self._targets(relations).values():
+            if part.endswith(".xml") and (tree := self.tree(part)).tag == f"{_MAIN}table":
+                yield tree
 
     def stream(self, part: str, size: int) -> Iterator[bytes]:
         """Yield the bytes of a part, about `size` at a time; at the end size and CRC must be those of the directory.
@@ -141,7 +175,7 @@ class Workbook:
     def number_format(self, style: int) -> str:
         """Return the number format of cells with `s="style"`."""
         if self._formats is None:
-            styles = self._tree("xl/styles.xml")
+            styles = self.tree("xl/styles.xml")
             own = {int(f.attrib["numFmtId"]): f.attrib["formatCode"] for f in styles.iter(f"{_MAIN}numFmt")}
             cells = styles.findall(f"{_MAIN}cellXfs/{_MAIN}xf")
             known = _BUILT_IN | own
@@ -157,7 +191,7 @@ class Workbook:
         for part in self._targets(relations).values():
             if not part.endswith(".xml"):
                 continue
-            table = self._tree(part)
+            table = self.tree(part)
             if table.tag != f"{_MAIN}table":
                 continue
             named = [_unescaped(c.attrib["name"]) for c in table.iter(f"{_MAIN}tableColumn")]
@@ -165,19 +199,22 @@ class Workbook:
                 raise ValueError(f"the columns of {part} are not the headers")
             end = re.fullmatch(r"A(\d+):([A-Z]+)(\d+)", table.attrib["ref"])
             first, last = layout.first - 1, layout.first - 1 + max(rows, 1) + layout.totals
-            if end is None or _number(end[2]) != layout.width or (int(end[1]), int(end[3])) != (first, last):
+            if end is None or number_of(end[2]) != layout.width or (int(end[1]), int(end[3])) != (first, last):
                 raise ValueError(f"{part} spans {table.attrib['ref']}, not the {rows:,} rows of its sheet")
             if int(table.attrib.get("totalsRowCount", 0)) != layout.totals:
                 raise ValueError(f"{part} has not as many rows of totals as its sheet")
 
-    def _tree(self, part: str) -> Tree.Element:
+    def tree(self, part: str) -> Tree.Element:
+        """Return a part of XML, parsed."""
         return Tree.fromstring(self._zip.read(part))  # noqa: S314 (expat, no entities: the file is ours)
 
     def _targets(self, relations: str) -> dict[str, str]:
         """Return id -> part of what a part refers to; ValueError where it is not there."""
         folder = posixpath.dirname(posixpath.dirname(relations))
         targets = {}
-        for relation in self._tree(relations).iter(_RELATION):
+        for relation in self.tree(relations).iter(_RELATION):
+            if self._template and relation.get("TargetMode") == "External":
+                continue
             path = relation.attrib["Target"]
             target = path.lstrip("/") if path.startswith("/") else posixpath.normpath(posixpath.join(folder, path))
             if target not in self._zip.namelist():
@@ -198,7 +235,7 @@ def _goes_on(title: str, name: str) -> int:
     return int(found[2]) if found[1] == name or cut else 0
 
 
-def _number(letters: str) -> int:
+def number_of(letters: str) -> int:
     """Return the number of a column, counted from 1."""
     number = 0
     for letter in letters:

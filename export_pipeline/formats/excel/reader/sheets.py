@@ -16,7 +16,7 @@ from export_pipeline.formats.excel.reader.layout import Layout
 from export_pipeline.formats.excel.reader.package import Workbook
 from export_pipeline.formats.excel.reader.values import text_of
 
-_READ = 1 << 22
+READ = 1 << 22
 """Bytes of XML that are read and taken apart at a time."""
 _MAX_THREADS = 4
 _BEGIN, _END, _ROW = b"<sheetData>", b"</sheetData>", b"</row>"
@@ -32,13 +32,20 @@ def frames(
 ) -> Generator[pl.DataFrame, None, int]:
     """Yield the rows of one sheet; return their number."""
     foot: list[bytes] = []
-    rows, grid = 0, Grid(schema, layout, workbook.number_format)
+    grid = Grid(schema, layout, workbook.number_format)
+    rows = yield from frames_of(_pieces(workbook.stream(part, READ), layout, foot), grid, layout.first)
+    if layout.totals:
+        _check_totals(foot[0] if foot else b"", layout.first + max(rows, 1))
+    return rows
+
+
+def frames_of(pieces: Iterator[bytes], grid: Grid, first: int) -> Generator[pl.DataFrame, None, int]:
+    """Yield the rows of pieces, the first of which has this number; return how many there are."""
+    rows = 0
     threads = min(_MAX_THREADS, pl.thread_pool_size())
     waiting: deque[Future[Piece]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
         try:
-            pieces = _pieces(workbook.stream(part, _READ), layout, foot)
-            first = layout.first
             for piece in pieces:
                 waiting.append(pool.submit(grid.read, piece))
                 if len(waiting) > threads:
@@ -49,8 +56,6 @@ def frames(
                 frame = _next(waiting, first + rows)
                 rows += frame.height
                 yield frame
-            if layout.totals:
-                _check_totals(foot[0] if foot else b"", layout.first + max(rows, 1))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return rows
