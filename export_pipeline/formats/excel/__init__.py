@@ -3,6 +3,7 @@
 ::
 
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
+    results.py   what formulas of columns come to           tidy.py                 parts of openpyxl in one spelling
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
@@ -30,6 +31,7 @@ from export_pipeline.formats.excel.look import Look
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.properties import WorkbookProperties
+from export_pipeline.formats.excel.results import Result, results
 from export_pipeline.formats.excel.sheet import MAX_ROWS, SheetOptions
 from export_pipeline.formats.excel.strings import escaped_text
 from export_pipeline.formats.excel.values import NonFinite, held, losses
@@ -82,7 +84,7 @@ class Excel(SheetOptions, Format):
             for name, text in zip(schema, self.header_texts(schema) or list(schema), strict=False)
             if text not in (name, self.columns[name].header if name in self.columns else name)
         ]
-        return [*changed, *losses(schema, self.non_finite)]
+        return [*changed, *losses(schema, self.non_finite), *self._unknown(schema)]
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows as cells hold them."""
@@ -114,10 +116,19 @@ class Excel(SheetOptions, Format):
             pictures=load(self.images, about),
             hashes=self.protection.hashes(about.name) if self.protection else {},
         )
-        formulas = self._pieces(schema)
+        formulas, results = self._pieces(schema), self._results(schema)
         columns = [
-            Column(schema.get(name, pl.Null()), style, of.covers, formulas[n], name in schema)
-            for n, (name, style, of) in enumerate(zip(look.names, column_styles(look), look.looks, strict=True))
+            Column(
+                schema.get(name) or (result.dtype if result else pl.Null()),
+                style,
+                of.covers,
+                formula,
+                name in schema,
+                result.expression if result else None,
+            )
+            for name, style, of, formula, result in zip(
+                look.names, column_styles(look), look.looks, formulas, results, strict=True
+            )
         ]
         totals = [
             part
@@ -140,6 +151,7 @@ class Excel(SheetOptions, Format):
             totals=bool(self.totals),
             blanks=any(look.covers for look in self.looks(schema)),
             formulas=self._pieces(schema),
+            results=self._results(schema),
         )
         return read(path, schema, layout)
 
@@ -149,3 +161,23 @@ class Excel(SheetOptions, Format):
         given = {formula.column: formula.formula for formula in self.formulas if formula.column}
         made = [pieces(given[name], names) if name in given else None for name in names]
         return [tuple(map(escaped_text, parts)) if parts else None for parts in made]
+
+    def _results(self, schema: pl.Schema) -> list[Result | None]:
+        """Return what each column's formula comes to, where that is known and not the column's own values."""
+        given = {formula.column: formula.formula for formula in self.formulas if formula.column}
+        made = results(given, schema, self.non_finite)
+        return [made.get(name) for name in self.all_names(schema)]
+
+    def _unknown(self, schema: pl.Schema) -> Iterator[Loss]:
+        """Yield which columns of formulas have no values before a program calculates them."""
+        if not self.formulas:
+            return
+        rendered = self.render(pl.LazyFrame(schema=schema)).collect_schema()
+        for name, result in zip(self.all_names(schema), self._results(rendered), strict=True):
+            if name not in schema:
+                what = (
+                    "a formula shows its value"
+                    if result is None
+                    else "a formula whose value is an error, or not the same in each program, shows it"
+                )
+                yield Loss(column=name, why=f"{what} once a program calculates it")
