@@ -136,5 +136,6 @@ class Parquet(Format):
         with arrow.ParquetFile(path, pre_buffer=False) as file:
             if file.schema_arrow.names != schema.names():
                 raise FormatError(f"the columns are {file.schema_arrow.names}, not {schema.names()}")
-            for batch in file.iter_batches(_BATCH):
-                yield frame_of(batch, schema)
+            for group in range(file.num_row_groups):  # one by one: Arrow cannot join nested texts of several
+                for batch in file.iter_batches(_BATCH, row_groups=[group]):
+                    yield frame_of(batch, schema)

@@ -48,7 +48,7 @@ OPTIONS: dict[str, list[Any]] = {
     "sheet_name": ["Data", "It's <2024> & more"],
     "header": [True, False],
     "header_style": [LEFT_OUT, _FULL, {**_EMPTY, "align": "center", "vertical": "center", "border": "thin"}],
-    "data_style": [LEFT_OUT, {**_FULL, "align": "justify", "border": "thick"}, {**_EMPTY, "fill": "EEEEEE"}],
+    "data_style": [LEFT_OUT, {**_FULL, "align": "justify", "border": "thick"}, {**_EMPTY, "border": "medium"}],
     "borders": [False, True, {"line": "dashed", "color": "112233"}],
     "table": [LEFT_OUT, "none", "TableStyleDark3"],
     "alternating_rows": [True, False, "EEEEFF"],
