@@ -19,15 +19,22 @@ from export_pipeline_tests.formats.documents import document, json_form, written
 from export_pipeline_tests.formats.pairwise import pairwise
 
 FLAT: Any = "flat"
-NESTED = {"nested": {"by": [{"key": "group", "name": "groups"}, {"key": "row", "name": "rows", "keep": True}]}}
+NESTED = {
+    "nested": {
+        "by": [{"key": "group", "name": "groups"}, {"key": "row", "name": "rows", "keep": True}],
+        "records": "list",
+        "missing": "none",
+    }
+}
 NORMALIZED = {
     "normalized": {
         "entities": {"groups": {"key": "group", "fields": []}, "rows": {"key": "row"}},
         "relationships": {"group_rows": {"from": "groups", "to": "rows"}},
     }
 }
+FIRST = {"normalized": NORMALIZED["normalized"] | {"duplicates": "first"}}
 OPTIONS: dict[str, list[Any]] = {
-    "structure": [FLAT, NESTED, NORMALIZED],
+    "structure": [FLAT, NESTED, NORMALIZED, FIRST],
     "layout": ["records", "array", "lines"],
     "pretty_print": [False, True],
     "include_metadata": [False, True],
@@ -70,8 +77,8 @@ def records_of(found: Any, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the records by row number."""
     if options["structure"] == NESTED:
         rows = {int(row): one for group in found["groups"].values() for row, one in group["rows"].items()}
-        return [rows[n]["records"][0] for n in sorted(rows)]
-    if options["structure"] == NORMALIZED:
+        return [rows[n]["list"][0] for n in sorted(rows)]
+    if options["structure"] in (NORMALIZED, FIRST):
         return [found["rows"][str(n)] for n in range(len(found["rows"]))]
     return found["records"] if options["layout"] == "records" else found  # type: ignore[no-any-return]
 

@@ -265,7 +265,10 @@ def _allowed(row: dict[str, Any]) -> bool:
     return not (row.get("encryption") and (row.get("bloom_filters") or row.get("sorting_columns")))
 
 
-@pytest.mark.parametrize("options", pairwise(OPTIONS, _allowed), ids=lambda o: str(o["compression"]))
+ROWS = pairwise(OPTIONS, _allowed)
+
+
+@pytest.mark.parametrize("options", ROWS, ids=lambda o: str(o["compression"]))
 def test_every_pair_of_options(options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORT_PARQUET_KEY", base64.b64encode(KEY).decode())
     proven(parquet(**options), nasty.table().with_row_index("row"), tmp_path)

@@ -4,6 +4,7 @@
 
     values.py    what a sheet holds of each type            strings.py, names.py    Excel's rules for text and names
     numeric.py   what of it Excel computes with             pivots/                 pivot tables, computed on the way
+    results.py   what formulas of columns come to           tidy.py                 parts of openpyxl in one spelling
     cells.py     rows as XML, by one Polars expression       blocks.py               ... deflated in Polars' threads
     writing.py   sheets, one after the other                 package.py, crc.py      the zip file
     workbook.py  everything but the rows, by openpyxl        look.py                 options, resolved against columns
@@ -27,7 +28,7 @@ from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
 from export_pipeline.formats.excel.formulas import partials, tallies
-from export_pipeline.formats.excel.look import Look, formulas_of, layout_of, look_of
+from export_pipeline.formats.excel.look import Look, formulas_of, layout_of, look_of, results_of
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
 from export_pipeline.formats.excel.pivots.gathering import Gatherer
@@ -170,7 +171,7 @@ class Excel(SheetOptions, Format):
             for name, text in zip(schema, sheet.header_texts(schema) or list(schema), strict=False)
             if text not in (name, named.get(name, name))
         ]
-        return [*changed, *losses(schema, self.non_finite)]
+        return [*changed, *losses(schema, self.non_finite), *self._unknown(sheet, schema)]
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows as cells hold them."""
@@ -231,10 +232,17 @@ class Excel(SheetOptions, Format):
 
     def _packer(self, look: Look, styles: Sequence[int], schema: pl.Schema) -> Packer:
         """Return what makes blocks of the rows of a sheet."""
-        formulas = formulas_of(look.options, schema)
+        formulas, results = formulas_of(look.options, schema), results_of(look.options, schema, self.non_finite)
         columns = [
-            Column(schema.get(name, pl.Null()), style, of.covers, formulas[n], name in schema)
-            for n, (name, style, of) in enumerate(zip(look.names, styles, look.looks, strict=True))
+            Column(
+                schema.get(name) or (result.dtype if result else pl.Null()),
+                style,
+                of.covers,
+                formula,
+                name in schema,
+                result.expression if result else None,
+            )
+            for name, style, of, formula, result in zip(look.names, styles, look.looks, formulas, results, strict=True)
         ]
         totals = [
             part
@@ -255,11 +263,25 @@ class Excel(SheetOptions, Format):
 
         main, names = self._main, [sheet.sheet_name for sheet in self._sheets]
         summaries = {table.on for sheet in self._sheets for table in sheet.pivot_tables}
-        return read(path, main.sheet_name, schema, layout_of(main, schema), names, summaries)
+        return read(path, main.sheet_name, schema, layout_of(main, schema, self.non_finite), names, summaries)
 
     def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of the sheets that hold a table of their own."""
         from export_pipeline.formats.excel.reader import read
 
         (sheet,) = (sheet for sheet in self._sheets if sheet.sheet_name == part)
-        return read(path, part, schema, layout_of(sheet, schema))
+        return read(path, part, schema, layout_of(sheet, schema, self.non_finite))
+
+    def _unknown(self, sheet: SheetOptions, schema: pl.Schema) -> Iterator[Loss]:
+        """Yield which columns of formulas have no values before a program calculates them."""
+        if not sheet.formulas:
+            return
+        rendered = self.render(pl.LazyFrame(schema=schema)).collect_schema()
+        for name, result in zip(sheet.all_names(schema), results_of(sheet, rendered, self.non_finite), strict=True):
+            if name not in schema:
+                what = (
+                    "a formula shows its value"
+                    if result is None
+                    else "a formula whose value is an error, or not the same in each program, shows it"
+                )
+                yield Loss(column=name, why=f"{what} once a program calculates it")

@@ -7,7 +7,7 @@ only where a batch has nulls or odd values does the expression look for them. Ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -24,7 +24,9 @@ _TEXT = (' t="inlineStr"><is><t>', "</t></is></c>")
 _SPACED = (' t="inlineStr"><is><t xml:space="preserve">', "</t></is></c>")
 
 _ROW = "row"
-"""The column of row numbers."""
+"""The column of row numbers, as text."""
+NUMBER = "number"
+"""The column of row numbers, as numbers, that the results of formulas are made of."""
 
 Form = tuple[str, str]
 Odd = tuple[pl.Expr, Form, pl.Expr]
@@ -43,6 +45,13 @@ class Column:
     """The formula in each row: texts between which the number of the row stands."""
     data: bool = True
     """Whether the rows have this column; else it is a formula alone, behind them."""
+    result: pl.Expr | None = None
+    """What a formula alone comes to, over the columns and `NUMBER`; None: that is not known."""
+
+    @property
+    def valued(self) -> bool:
+        """Whether its cells have values."""
+        return self.data or self.result is not None
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,15 @@ class Rows:
         self._opened = '">' if height is None else f'" ht="{height:g}" customHeight="1">'
         self._columns, self._refs, self._left = columns, refs, left
         self._cells = [_made(pl.col(str(n)), column, non_finite) for n, column in enumerate(columns)]
+        self._results = {str(n): column.result for n, column in enumerate(columns) if column.result is not None}
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
         self._tails = self._shared_tails()
         self._flags = list(self._pattern())
 
     def xml(self, frame: pl.DataFrame, first: int) -> memoryview:
         """Return the XML of all rows of the frame; `first` is the row number of the first, counted from 1."""
+        if self._results:
+            frame = with_results(frame, first, self._results)
         flags = tuple(frame.select_seq(self._flags).row(0))
         expression = self._made.get(flags)
         if expression is None:
@@ -96,7 +108,7 @@ class Rows:
     def _pattern(self) -> Iterator[pl.Expr]:
         """Yield for each column whether a frame has nulls and odd values in it."""
         for n, cell in enumerate(self._cells):
-            nulls = pl.col(str(n)).has_nulls() if self._columns[n].data else pl.lit(value=False)
+            nulls = pl.col(str(n)).has_nulls() if self._columns[n].valued else pl.lit(value=False)
             yield nulls.alias(f"null {n}")
             if cell.odd:
                 found = cell.is_odd if cell.is_odd is not None else reduce(pl.Expr.or_, (odd[0] for odd in cell.odd))
@@ -156,12 +168,29 @@ class Rows:
         return {tail: f"tail {n}" for n, tail in enumerate(tails)}
 
 
+def with_results(frame: pl.DataFrame, first: int, results: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """Return the rows, of which the first is row `first`, with the results of formulas."""
+    numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.Float64)
+    made = (expression.alias(name) for name, expression in results.items())
+    return frame.with_columns(numbers.alias(NUMBER)).with_columns(made).drop(NUMBER)
+
+
+def number_of(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> tuple[pl.Expr, pl.Expr] | None:
+    """Return the numbers that cells of a type hold, and which of them hold a text or an error; None for other types."""
+    cell = _cell(column, dtype, non_finite)
+    if cell.form is not _NUMBER:
+        return None
+    odd = reduce(pl.Expr.or_, (condition for condition, _, _ in cell.odd), pl.lit(value=False))
+    exact = dtype.is_integer() or isinstance(dtype, pl.Float64)
+    return (column if exact else cell.text).cast(pl.Float64), odd
+
+
 def _made(column: pl.Expr, of: Column, non_finite: NonFinite) -> _Cell:
     """Return how cells of a column are written: as their type is, or with a formula before the value it has."""
     if of.formula is None:
         return _cell(column, of.dtype, non_finite)
     formula = pl.concat_str(_row_formula(of.formula))
-    if not of.data:
+    if not of.valued:
         return _Cell(("><f>", "</f></c>"), formula)
     plain = _cell(column, of.dtype, non_finite)
 

@@ -50,7 +50,7 @@ class Formula(Options):
     """The formula in English, with commas: `={price}*{count}`, `=SUM({cost})`."""
     column: str | None = None
     """In each row of this column. A column of the data keeps its values as the known results; another name is a new
-    column behind the data, whose results Excel computes when it opens the file."""
+    column behind the data, with its results where they are certain; the others Excel computes on opening."""
     cell: CellAddress | None = None
     """In this cell of each sheet, above the data or right of its header."""
     number_format: FormatCode | None = None

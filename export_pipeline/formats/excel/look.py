@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from export_pipeline.formats.excel.images import Picture
     from export_pipeline.formats.excel.properties import WorkbookProperties
     from export_pipeline.formats.excel.reader import Layout
+    from export_pipeline.formats.excel.results import Result
     from export_pipeline.formats.excel.sheet import SheetOptions
     from export_pipeline.formats.excel.styles import CellStyle
+    from export_pipeline.formats.excel.values import NonFinite
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def look_of(
     )
 
 
-def layout_of(sheet: SheetOptions, schema: pl.Schema) -> Layout:
+def layout_of(sheet: SheetOptions, schema: pl.Schema, non_finite: NonFinite) -> Layout:
     """Return where a reader finds the rows of a sheet, and what is around and in them."""
     from export_pipeline.formats.excel.reader import Layout
 
@@ -108,6 +110,7 @@ def layout_of(sheet: SheetOptions, schema: pl.Schema) -> Layout:
         totals=bool(sheet.totals),
         blanks=any(look.covers for look in sheet.looks(schema)),
         formulas=formulas_of(sheet, schema),
+        results=results_of(sheet, schema, non_finite),
     )
 
 
@@ -119,3 +122,12 @@ def formulas_of(sheet: SheetOptions, schema: pl.Schema) -> list[tuple[str, ...] 
     given = {formula.column: formula.formula for formula in sheet.formulas if formula.column}
     made = [pieces(given[name], names) if name in given else None for name in names]
     return [tuple(map(escaped_text, parts)) if parts else None for parts in made]
+
+
+def results_of(sheet: SheetOptions, schema: pl.Schema, non_finite: NonFinite) -> list[Result | None]:
+    """Return what each column's formula comes to, where that is known and not the column's own values."""
+    from export_pipeline.formats.excel.results import results
+
+    given = {formula.column: formula.formula for formula in sheet.formulas if formula.column}
+    made = results(given, schema, non_finite)
+    return [made.get(name) for name in sheet.all_names(schema)]

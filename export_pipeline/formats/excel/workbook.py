@@ -26,6 +26,7 @@ from export_pipeline.formats.excel.printing import set_up_pages
 from export_pipeline.formats.excel.protection import protect
 from export_pipeline.formats.excel.styles import CellStyle
 from export_pipeline.formats.excel.tables import add_stripes, add_table
+from export_pipeline.formats.excel.tidy import tidied
 from export_pipeline.formats.excel.validations import add_lists, add_validations
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Parts(Mapping[str, bytes]):
         saved = io.BytesIO()
         book.save(saved)
         with zipfile.ZipFile(saved) as package:
-            self._parts = {name: package.read(name) for name in package.namelist()}
+            self._parts = {name: tidied(name, package.read(name)) for name in package.namelist()}
         core = self._parts["docProps/core.xml"]
         self._parts["docProps/core.xml"] = _TIMES.sub(b"", core).replace(
             b"</cp:coreProperties>", _times(look) + b"</cp:coreProperties>"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from export_pipeline.formats.excel.cells import with_results
 from export_pipeline.formats.excel.reader.columns import Column, values_of
 from export_pipeline.formats.excel.reader.formulas import computed, with_nulls
 from export_pipeline.formats.excel.reader.layout import Layout
@@ -61,6 +62,11 @@ class Grid:
                 else:
                     self._places[n] = Column(name, schema[name], code)
         self._columns = [column for column in self._places if column is not None]
+        self._results = {n: result for n, result in enumerate(layout.results) if result is not None}
+        self._made = [
+            Column(f"of formula {n + 1}", result.dtype, layout.formats[n] or "General")
+            for n, result in self._results.items()
+        ]
         self._letters = [_letters(layout.left + n) for n in range(layout.width)]
         self._formulas = list(layout.formulas) or [None] * layout.width
         self._blanks = layout.blanks
@@ -69,7 +75,10 @@ class Grid:
     def read(self, xml: bytes) -> Piece:
         """Return the rows of a piece, which has no ``</row>`` at its end. ValueError where it is not as it must be."""
         cut = _cut(b"</row>" + xml)
-        frame = values_of(pl.DataFrame(list(self._aligned(cut))), self._columns, self._number_format)
+        cells = pl.DataFrame(list(self._aligned(cut)))
+        frame = values_of(cells, [*self._columns, *self._made], self._number_format)
+        if self._made:
+            frame = self._known(frame, cut)
         frame = frame.select(self._schema.names())
         if cut.numbers is not None and cut.first is not None and frame.height < cut.rows:
             # Rows without cells have nulls only.
@@ -78,6 +87,18 @@ class Grid:
             there = wanted.join(places, on="row", how="left", maintain_order="left")["place"]
             frame = frame.select(pl.all().gather(pl.lit(there)))
         return Piece(cut.first, frame)
+
+    def _known(self, frame: pl.DataFrame, cut: _Cut) -> pl.DataFrame:
+        """Return the columns of the data, from which the results of formulas, behind them, must follow."""
+        data, read = frame[:, : len(self._columns)], frame[:, len(self._columns) :]
+        places = data.rename({name: str(n) for n, name in enumerate(data.columns)})
+        made = with_results(places, cut.first or 1, {str(n): result.expression for n, result in self._results.items()})
+        wanted = made[:, len(self._columns) :].rename(
+            dict(zip(made.columns[len(self._columns) :], read.columns, strict=True))
+        )
+        if not read.equals(wanted):
+            raise ValueError("the result of a formula is not what the row's values come to")
+        return data
 
     def _aligned(self, cut: _Cut) -> Iterator[pl.Series]:
         """Yield each column's cells behind their addresses, for the rows that have cells; null where there is none."""
@@ -91,10 +112,10 @@ class Grid:
             found = rest if every else pl.select(pl.when(here).then(rest)).to_series()
             formula = self._formulas[n]
             if formula is not None:
-                found = computed(found, formula, digits, value=self._places[n] is not None)
+                found = computed(found, formula, digits, value=self._places[n] is not None or n in self._results)
             if self._blanks or formula is not None:
                 found = with_nulls(found)
-            if self._places[n] is not None:
+            if self._places[n] is not None or n in self._results:
                 yield found.alias(str(n))
             place = place + 1 if every or digits is None else place + here.cast(pl.UInt32)
         ends = pl.concat([cut.starts, pl.Series([len(cut.cells)], dtype=pl.UInt32)])[1:]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-_CELL = r"^((?: s=\"\d+\")?(?: t=\"(?:b|e|str)\")?)><f>([^<]*)</f>(.*)$"
+_CELL = r"(?s)^((?: s=\"\d+\")?(?: t=\"(?:b|e|str)\")?)><f>([^<]*)</f>(.*)$"
 _HEAD = re.compile(r"((?: s=\"\d+\")?(?: t=\"(?:b|e|str)\")?)><f>")
 _BLANK = r"^(?: s=\"\d+\")?>$"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from export_pipeline.formats.excel.results import Result
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -23,6 +25,8 @@ class Layout:
     formulas: Sequence[tuple[str, ...] | None] = ()
     """The formula, as XML, that each column's cells must have: texts between which the number of the row stands. Those
     behind the columns of the data are columns of their own."""
+    results: Sequence[Result | None] = ()
+    """What the formulas of columns of their own come to; None where they have no values."""
 
     left: int = 0
     """Place of the first column, counted from 0."""
