@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+from export_pipeline import yaml
+from export_pipeline.config import ExportConfig
 from export_pipeline.formats import AnyFormat
 from export_pipeline.options import members_of
+from export_pipeline.parsing import parse
 from export_pipeline_tests import readme
 
 
@@ -19,3 +24,10 @@ def test_each_option_has_a_row_and_says_what_it_does() -> None:
             rows = [row for row in section.splitlines() if row.startswith(f"| `{name}` |")]
             assert rows, name
             assert all(row.rstrip(" |").rpartition(" | ")[2] for row in rows), name
+
+
+def test_each_example_is_a_right_export() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", readme.README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) > 1
+    for example in examples:
+        parse(ExportConfig, {"name": "example", **yaml.load(example).data})
