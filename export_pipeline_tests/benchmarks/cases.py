@@ -5,6 +5,7 @@ Peers keep the row order unless their name says otherwise, and neither hash nor 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,6 +156,10 @@ NORMALIZED = {
         "relationships": {"agent_commands": {"from": "agents", "to": "commands"}},
     }
 }
+PARTITIONED = {"parquet": {"partition_by": ["agent_id"], "commit_marker": True}}
+KEY = "EXPORT_BENCH_KEY"
+ENCRYPTED = {"parquet": {"encryption": {"key": {"env": KEY}}}}
+os.environ.setdefault(KEY, "YmVuY2htYXJrIG9mIDE2Yg==")  # of no secret
 CASES: tuple[Case, ...] = (
     Case("write csv", "export_pipeline", _write("csv"), ours=True),
     Case("write csv", "polars sink", _polars("sink_csv")),
@@ -190,6 +195,8 @@ CASES: tuple[Case, ...] = (
     Case("whole run ndjson", "export_pipeline", _run({"json": {"layout": "lines"}}), ours=True),
     Case("whole run json", "export_pipeline", _run("json"), ours=True),
     Case("whole run parquet", "export_pipeline", _run("parquet"), ours=True),
+    Case("whole run parquet", "export_pipeline, partitioned", _run(PARTITIONED), ours=True, commands=True),
+    Case("whole run parquet", "export_pipeline, encrypted", _run(ENCRYPTED), ours=True),
     Case("whole run excel", "export_pipeline", _run("excel"), ours=True),
 )
 WHOLE = {f"whole run {name}": f"write {name}" for name in ("csv", "ndjson", "json", "parquet", "excel")}

@@ -58,8 +58,11 @@ def sample(case: Case, source: Path, folder: Path) -> Sample:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{case.key} failed: exit {process.returncode}")
-    size = out.stat().st_size / 1e6
-    out.unlink()
+    size = sum(file.stat().st_size for file in (out, *out.rglob("*")) if file.is_file()) / 1e6
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink()
     shutil.rmtree(folder / f"{out.name}.home", ignore_errors=True)
     said = json.loads(printed.strip().splitlines()[-1])
     return Sample(case.key, said["seconds"], usage.ru_utime + usage.ru_stime, said["peak"], size)

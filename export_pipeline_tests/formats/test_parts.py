@@ -368,3 +368,32 @@ def test_killed_in_the_middle_nothing_has_the_name(form: Any, tmp_path: Path) ->
     assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert {entry.name[0] for entry in tmp_path.iterdir()} == {"."}
+
+
+@pytest.mark.parametrize("days", [-800_000, 3_000_000])
+def test_dates_that_no_folder_can_be_called_after_are_refused(days: int, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3], "day": pl.Series([None, 20_000, days], dtype=pl.Int32).cast(pl.Date)})
+    with pytest.raises(FormatError, match=r"column 'day', row 3: a date in the year -?\d+ cannot be a partition"):
+        parquet(partition_by=["day"]).write(frame.lazy(), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    written(parquet(partition_by=["day"]), frame.head(2), tmp_path)
+
+
+def test_letters_beyond_ascii_stand_in_names_as_they_are(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"n": [1, 2], "agent": ["Köln ö", "a\u202eb"]})
+    names = [part.name for part in written(parquet(partition_by=["agent"]), frame, tmp_path).parts]
+    assert names == ["agent=Köln ö/part-0.parquet", "agent=a%E2%80%AEb/part-0.parquet"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bloom_filters": ["agent"]},
+        {"sorting_columns": ["n"]},
+        {"partition_by": ["agent", "ok"], "commit_marker": True},
+    ],
+)
+def test_other_writers_give_the_same_bytes_too(options: dict[str, Any], tmp_path: Path) -> None:
+    form = parquet(**options)
+    made = [form.write(sample().lazy(), tmp_path / name) for name in ("first", "second")]
+    assert made[0].sha256 == made[1].sha256 and made[0].parts == made[1].parts

@@ -12,13 +12,13 @@ from pydantic import Field, PrivateAttr, model_validator
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.base import About, Format
 from export_pipeline.formats.guards import Look
-from export_pipeline.formats.parquet import hive
+from export_pipeline.formats.parquet import hive, lzo
 from export_pipeline.formats.parquet.codecs import AnyCodec, PageZstd
 from export_pipeline.formats.parquet.fields import RESERVED, ParquetField, ParquetSchema, refuse_lossy, refuse_nulls
 from export_pipeline.formats.parquet.keys import Encryption
 from export_pipeline.formats.parquet.order import SortedBy
 from export_pipeline.formats.parquet.partitions import write_partitions
-from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read_partitions, read_polars
+from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read_lzo, read_partitions, read_polars
 from export_pipeline.formats.parquet.writers import polars_options, write_arrow
 from export_pipeline.formats.parts import MARKER, PartFolder
 from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
@@ -36,7 +36,8 @@ class Parquet(Format):
     media_type: ClassVar[str] = "application/vnd.apache.parquet"
 
     compression: AnyCodec = PageZstd()
-    """`zstd`, `snappy`, `gzip`, `brotli`, `lz4` or `none`; three of them also with a level: `{zstd: 9}`."""
+    """`zstd`, `snappy`, `gzip`, `brotli`, `lz4`, `lzo` or `none`; three of them also with a level: `{zstd: 9}`. `lzo`
+    needs the extra `lzo`, and few programs read it."""
     row_group_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 5000
     """Rows per row group. Small groups let readers skip more and need little memory, but make larger files and slower
     scans; for more than some 100,000 rows, `auto` (262,144 at most) is better: files a tenth smaller, scans twice as
@@ -79,6 +80,11 @@ class Parquet(Format):
             raise ValueError(f"{arrow[0]} cannot be used with encryption: the writer that has it does not encrypt here")
         if arrow and self.is_folder:
             raise ValueError(f"{arrow[0]} cannot be used with partition_by or partition_values; leave one of them out")
+        others = ["encryption", "bloom_filters", "sorting_columns", "partition_by", "partition_values"]
+        if self._is_lzo and (other := next((name for name in others if getattr(self, name)), None)):
+            raise ValueError(
+                f"compression: lzo cannot be used with {other}; use lz4 or snappy, as fast, or leave it out"
+            )
         for name, given in (("bloom_filters", self.bloom_filters), ("partition_by", self.partition_by)):
             if len(set(given)) < len(given):
                 raise ValueError(f"{name} names a column twice")
@@ -125,6 +131,10 @@ class Parquet(Format):
     def _by_arrow(self) -> bool:
         return bool(self.bloom_filters or self.sorting_columns)
 
+    @property
+    def _is_lzo(self) -> bool:
+        return self.compression.tag == "lzo"
+
     def using(self, environment: Collection[str]) -> Self:
         """Return a copy that may read these environment variables as secrets."""
         copy = self.model_copy()
@@ -134,6 +144,8 @@ class Parquet(Format):
     def check(self, schema: pl.Schema) -> None:
         """Refuse columns that Parquet cannot write, options that name no column, keys that are not there."""
         refuse_objects(schema, "Parquet")
+        if self._is_lzo:
+            lzo.check_installed()
         for name, dtype in schema.items():
             if any(isinstance(inner, pl.Struct) and not inner.fields for inner in leaves_of(dtype)):
                 raise FormatError(f"column {name!r} holds a struct without fields", cure="Leave it out.")
@@ -155,10 +167,13 @@ class Parquet(Format):
         _ = self.secret_key
 
     def losses(self, schema: pl.Schema) -> list[Loss]:
-        """Return which columns change their type without being asked to."""
+        """Return which columns change their type without being asked to, and who cannot read the file."""
         why = "a 128-bit integer becomes a decimal"
         casts = self.declared.casts(schema)
-        return [Loss(column=name, why=why) for name, dtype in schema.items() if is_wide(dtype) and name not in casts]
+        found = [Loss(why=lzo.WHO)] if self._is_lzo else []
+        return found + [
+            Loss(column=name, why=why) for name, dtype in schema.items() if is_wide(dtype) and name not in casts
+        ]
 
     def guard(self, schema: pl.Schema) -> Look | None:
         """Return what refuses values that a declared type would change."""
@@ -172,13 +187,17 @@ class Parquet(Format):
         return rows.with_columns(wide) if wide else rows
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
-        """Refuse empty values where they are declared not to be."""
+        """Refuse empty values where they are declared not to be, and keys that no folder can be called after."""
+        hive.refuse(frame, start, self.partition_by)
         refuse_nulls(frame, start, [field.called for field in self.declared.fields if not field.nullable])
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Stream through Polars' Parquet sink, or batches through Arrow's writer where only that one can do it."""
         if self._by_arrow:
             write_arrow(self, rows, sink)
+        elif self._is_lzo:
+            with lzo.packing(sink) as pages:
+                rows.sink_parquet(pages, **polars_options(self, rows.collect_schema()))
         else:
             rows.sink_parquet(sink, **polars_options(self, rows.collect_schema()))
 
@@ -196,4 +215,6 @@ class Parquet(Format):
         """Read with Arrow what Polars wrote, with Polars what Arrow wrote; a folder part by part."""
         if self.is_folder:
             return read_partitions(self, path, schema)
+        if self._is_lzo:
+            return read_lzo(self, path, schema)
         return (read_polars if self._by_arrow else read_arrow)(self, path, schema)

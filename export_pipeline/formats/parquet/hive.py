@@ -1,7 +1,8 @@
 """Hive layout: the values of some columns are in the names of folders, ``dt=2026-11-23/agent=a-1/part-0.parquet``.
 
-What may not stand in a name is percent-encoded in UTF-8, as Hive, Spark, Arrow, DuckDB and Polars decode it; an empty
-value is Hive's ``__HIVE_DEFAULT_PARTITION__``.
+What may not stand in a name is percent-encoded, as Hive, Spark, Arrow, DuckDB and Polars decode it; an empty value is
+Hive's ``__HIVE_DEFAULT_PARTITION__``. Letters beyond ASCII stand as they are: Spark decodes each byte to a character of
+its own. Only marks that names may not have (controls, direction of text) are encoded in UTF-8, which Spark reads wrong.
 """
 
 from __future__ import annotations
@@ -14,26 +15,29 @@ from urllib.parse import unquote
 import polars as pl
 
 from export_pipeline.errors import ConfigError, FormatError
-from export_pipeline.names import LONGEST
+from export_pipeline.names import LONGEST, clean
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-_KEPT = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-_INNER = frozenset(b"., +@()")
+_KEPT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_INNER = frozenset("., +@()")
 """Also kept, but not at the ends: Windows drops dots and spaces there."""
 
 
 def encode(value: str) -> str:
     """Return a text as it stands in the name of a folder.
 
-    >>> encode("a/b"), encode(".."), encode("v1.2")
-    ('a%2Fb', '%2E%2E', 'v1.2')
+    >>> encode("a/b"), encode(".."), encode("v1.2"), encode("Köln")
+    ('a%2Fb', '%2E%2E', 'v1.2', 'Köln')
     """
-    data = value.encode()
-    last = len(data) - 1
+    last = len(value) - 1
     return "".join(
-        chr(byte) if byte in _KEPT or (byte in _INNER and 0 < at < last and data[at - 1] != byte) else f"%{byte:02X}"
-        for at, byte in enumerate(data)
+        character
+        if character in _KEPT
+        or (character in _INNER and 0 < at < last and value[at - 1] != character)
+        or (character > "\x7f" and clean(character) != "_")
+        else "".join(f"%{byte:02X}" for byte in character.encode())
+        for at, character in enumerate(value)
     )
 
 
@@ -45,9 +49,9 @@ def segment(key: str, value: str | None) -> str:
             cure="Filter these rows out, give them another text, or partition by another column.",
         )
     text = f"{key}={NULL if value is None else encode(value)}"
-    if len(text) > LONGEST:
+    if (size := len(text.encode())) > LONGEST:
         raise FormatError(
-            f"column {key!r}: the value {str(value)[:40]!r}... makes a folder's name of {len(text)} bytes; "
+            f"column {key!r}: the value {str(value)[:40]!r}... makes a folder's name of {size} bytes; "
             f"at most {LONGEST} are safe",
             cure="Partition by a column with shorter values.",
         )
@@ -94,6 +98,28 @@ def check(by: Iterable[str], constants: Mapping[str, str], schema: pl.Schema) ->
             )
     if len(keys) == len(schema):
         raise ConfigError("partition_by names every column: nothing is left for the files")
+
+
+def refuse(frame: pl.DataFrame, start: int, keys: Iterable[str]) -> None:
+    """Refuse the first value that has no folder readers would understand: FormatError with column, row and value."""
+    for key in keys:
+        column = frame[key]
+        if isinstance(column.dtype, pl.Date):
+            wrong = ~column.dt.year().is_between(1, 9999)
+        elif isinstance(column.dtype, (pl.String, pl.Categorical, pl.Enum)):
+            wrong = column.cast(pl.String).is_in(["", NULL])
+        else:
+            continue
+        if not wrong.any():
+            continue
+        at = wrong.fill_null(value=False).arg_max() or 0
+        if not isinstance(column.dtype, pl.Date):
+            segment(key, str(column[at]))
+        raise FormatError(
+            f"column {key!r}, row {start + at + 1:,}: a date in the year {column.dt.year()[at]} cannot be a partition; "
+            "readers know the years 1 to 9999",
+            cure="Filter these rows out, or partition by another column.",
+        )
 
 
 def from_text(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import polars as pl
 
 from export_pipeline.errors import FormatError
-from export_pipeline.formats.parquet import hive
+from export_pipeline.formats.parquet import hive, lzo
 from export_pipeline.formats.parts import part_files
 from export_pipeline.formats.readers import frame_of
 from export_pipeline.schemas import leaves_of
@@ -22,13 +23,13 @@ _TOGETHER = 100
 """Small parts that are looked at together."""
 
 
-def read_arrow(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+def read_arrow(form: Parquet, path: Path | BinaryIO, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Read with Arrow."""
     for batch in _batches(form, path, schema):
         yield frame_of(batch, schema)
 
 
-def _batches(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[Any]:
+def _batches(form: Parquet, path: Path | BinaryIO, schema: pl.Schema) -> Iterator[Any]:
     """Yield Arrow's record batches of a file whose columns have these names."""
     with open_arrow(form, path) as file:
         if file.schema_arrow.names != schema.names():
@@ -47,7 +48,7 @@ def _at_once(file: Any, schema: pl.Schema) -> list[list[int]]:
     return [[group] for group in groups] if apart else [groups]
 
 
-def open_arrow(form: Parquet, path: Path) -> Any:
+def open_arrow(form: Parquet, path: Path | BinaryIO) -> Any:
     """Open a file with Arrow, with its key where it has one."""
     import pyarrow.parquet as arrow
 
@@ -56,6 +57,14 @@ def open_arrow(form: Parquet, path: Path) -> Any:
     from pyarrow.parquet.encryption import create_decryption_properties
 
     return arrow.ParquetFile(path, pre_buffer=False, decryption_properties=create_decryption_properties(key))
+
+
+def read_lzo(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    """Unpack the pages into a file without a name, which is gone when it is closed, and read that with Arrow."""
+    with tempfile.TemporaryFile(dir=path.parent) as plain:
+        lzo.unpack_file(path, plain)
+        plain.seek(0)
+        yield from read_arrow(form, plain, schema)
 
 
 def read_polars(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
