@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from export_pipeline.options import Options
 from export_pipeline.query import Query
 from export_pipeline.schemas import texts_of
 from export_pipeline.sources import Opened
+
+_PART = re.compile(r"\{part[:}]")
 
 
 class Read(Options):
@@ -124,6 +127,11 @@ def make_plan(
             result, {part: table.query.check(opened[table.source].schema) for part, table in tables.items()}
         )
         if format.is_folder:
+            if _PART.search(output.file_name):
+                raise ConfigError(
+                    f"file_name: {output.file_name!r} numbers parts, but it names the folder that they are in",
+                    cure="Leave {part} out: parts are numbered by themselves, such as name-part-00001.csv.",
+                )
             for destination in output.deliver:
                 destination.check_folder()
         files.append(

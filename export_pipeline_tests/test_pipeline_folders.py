@@ -205,6 +205,11 @@ def test_the_files_of_a_folder_are_not_numbered(home: Home) -> None:
         once(home, config(deliver=[{"local": {"if_exists": "version"}}]))
 
 
+def test_a_folder_s_name_has_no_number_of_a_part(home: Home) -> None:
+    with pytest.raises(ConfigError, match="numbers parts, but it names the folder"):
+        once(home, config(format={"csv": {"split": {"rows": 10}}}, file_name="{name}-{part:3}"))
+
+
 def test_a_part_that_is_there_already_can_be_a_failure(home: Home) -> None:
     settings = config(deliver=[{"local": {"if_exists": "fail"}}])
     place = home.out / "lake/commands/dt=2026-11-05/agent=agent-2"

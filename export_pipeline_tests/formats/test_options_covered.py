@@ -43,8 +43,8 @@ FOLDERS: list[dict[str, Any]] = [
     {"sorting_columns": [{"column": "n", "descending": True, "nulls_first": True}]},
     {"partition_values": {"day": "x", "n": 1, "yes": True, "no": False}},
 ]
-"""Folders, which `test_pipeline_folders` writes and reads; orders of rows, of which the nasty table has none; LZO, which
-`test_parquet_lzo` writes and reads."""
+"""Folders, which `test_pipeline_folders` writes and reads; orders of rows, of which the nasty table has none; LZO,
+which `test_parquet_lzo` writes and reads."""
 SEALS: list[dict[str, Any]] = [{"seal": {"pgp": ["partner.asc"]}}]
 """Seals, whatever is inside: `test_sealing` and `test_pipeline_sealed` open them with gpg."""
 PACKED: list[dict[str, Any]] = [
