@@ -141,10 +141,11 @@ class Meter:
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
         position = pl.col(self._position)
         self._weight = (position.cast(pl.UInt64).hash() | 1).alias(self._position)
-        self._expressions = [
-            (canonical(pl.col(name), dtype).hash() * position).sum().alias(str(n))
-            for n, (name, dtype) in enumerate(self._schema.items())
-        ]
+        hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
+        self._expressions = [(found * position).sum().alias(str(n)) for n, found in enumerate(hashes)]
+        nulls = pl.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in self._schema.items())
+        # Columns of nulls alone are common, and one multiplication each.
+        self._of_null = nulls.select(found.alias(str(n)) for n, found in enumerate(hashes)).row(0) if hashes else ()
 
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
@@ -203,10 +204,13 @@ class Meter:
         if not frames or not self._expressions:
             return
         weighed = pl.concat(frames, rechunk=False).with_columns(self._weight)  # once for all columns
-        sums = weighed.select(self._expressions).row(0)
+        full = [n for n, (name, dtype) in enumerate(self._schema.items())
+                if dtype.is_nested() or weighed[name].null_count() < weighed.height]  # fmt: skip
+        weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
+        found = dict(zip(full, sums, strict=True))
         with self._lock:
-            for n, value in enumerate(sums):
-                self._sums[n] = (self._sums[n] + value) & MASK
+            for n, of_null in enumerate(self._of_null):
+                self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
 
 
 def verify(
