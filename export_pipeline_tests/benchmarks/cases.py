@@ -189,6 +189,20 @@ CASES: tuple[Case, ...] = (
     Case("whole run csv", "export_pipeline", _run("csv"), ours=True),
     Case("whole run ndjson", "export_pipeline", _run({"json": {"layout": "lines"}}), ours=True),
     Case("whole run json", "export_pipeline", _run("json"), ours=True),
+    Case("whole run json", "export_pipeline, nested", _run({"json": {"structure": NESTED}}), ours=True, commands=True),
+    Case(
+        "whole run json",
+        "export_pipeline, normalized",
+        _run({"json": {"structure": NORMALIZED}}),
+        ours=True,
+        commands=True,
+    ),
+    Case(
+        "whole run csv",
+        "export_pipeline, dates and numbers",
+        _run({"csv": {"date_format": "DD.MM.YYYY HH:mm:ss", "number_format": {"decimals": 2}}}),
+        ours=True,
+    ),
     Case("whole run parquet", "export_pipeline", _run("parquet"), ours=True),
     Case("whole run excel", "export_pipeline", _run("excel"), ours=True),
 )
