@@ -186,10 +186,11 @@ class Meter:
         position = pl.col(self._position)
         weight = (position.cast(pl.UInt64).hash() | 1) if ordered else self._row_weight()
         self._weight = weight.alias(self._position)
-        self._expressions = [
-            (canonical(pl.col(name), dtype).hash() * position).sum().alias(str(n))
-            for n, (name, dtype) in enumerate(self._schema.items())
-        ]
+        hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
+        self._expressions = [(found * position).sum().alias(str(n)) for n, found in enumerate(hashes)]
+        nulls = pl.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in self._schema.items())
+        # Columns of nulls alone are common, and one multiplication each.
+        self._of_null = nulls.select(found.alias(str(n)) for n, found in enumerate(hashes)).row(0) if hashes else ()
 
     def _row_weight(self) -> pl.Expr:
         """Return a hash of the whole row, for rows whose place is not known."""
@@ -263,10 +264,13 @@ class Meter:
         if not frames or not self._expressions:
             return
         weighed = pl.concat(frames, rechunk=False).with_columns(self._weight)  # once for all columns
-        sums = weighed.select(self._expressions).row(0)
+        full = [n for n, (name, dtype) in enumerate(self._schema.items())
+                if dtype.is_nested() or weighed[name].null_count() < weighed.height]  # fmt: skip
+        weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
+        found = dict(zip(full, sums, strict=True))
         with self._lock:
-            for n, value in enumerate(sums):
-                self._sums[n] = (self._sums[n] + value) & MASK
+            for n, of_null in enumerate(self._of_null):
+                self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
 
 
 def verify(

@@ -21,6 +21,8 @@ KEY, FROM, TO, ORDER = "key", "from", "to", "order"
 _FIELD = "field."
 _FEW = 8
 """Rows per key from which on keys count as few."""
+_FIRST = 2_000
+"""Rows that are looked at first."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,10 @@ def taken_apart(
 
 def _kept(batch: pl.DataFrame, section: Section) -> pl.DataFrame:
     """Return the rows that have this entity or relationship."""
-    frame = batch.select(made.alias(name) for name, made in section.columns.items())
+    kept = frame = batch.select(made.alias(name) for name, made in section.columns.items())
     there = pl.all_horizontal(pl.col(key).is_not_null() for key in section.keys)
-    kept = frame.filter(there)
+    if any(frame[key].null_count() for key in section.keys):
+        kept = frame.filter(there)
     if section.fields and kept.height < frame.height:
         lost = frame.filter(~there).select(_FIELD + name for name in section.fields)
         if section.blank:
@@ -105,11 +108,17 @@ def _kept(batch: pl.DataFrame, section: Section) -> pl.DataFrame:
                 f"entity {section.name!r}: a row without a key has fields, which would be lost",
                 cure="Filter such rows out, or choose a key that is never null.",
             )
-    if len(section.keys) == 1 and kept[KEY].n_unique() * _FEW < kept.height:
+    if len(section.keys) == 1 and _are_few(kept[KEY]):
         # Rows that say the same of few entities need not be sorted.
-        fresh = pl.struct(_held(kept, section)).is_first_distinct()
-        return kept.filter(fresh)
+        fresh = pl.struct(_held(kept, section)) if section.fields else pl.col(KEY)
+        return kept.filter(fresh.is_first_distinct())
     return kept
+
+
+def _are_few(keys: pl.Series) -> bool:
+    """Return whether there are many rows per key; where the first rows differ, no more are looked at."""
+    first = keys.head(_FIRST)
+    return first.n_unique() * 10 < len(first) * 9 and keys.n_unique() * _FEW < len(keys)
 
 
 def _held(frame: pl.DataFrame, section: Section) -> list[pl.Expr]:

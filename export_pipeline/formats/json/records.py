@@ -98,9 +98,11 @@ def value(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.struct(column.alias("")).struct.json_encode().str.slice(4).str.head(-1)
 
 
-def joined(texts: pl.Series, separator: str = "") -> bytes:
-    """Return texts as the bytes of one."""
-    return str(texts.str.join(separator).item() or "").encode()
+def joined(texts: pl.Series) -> memoryview:
+    """Return texts, of which none is null, as the bytes of one."""
+    # In Arrow's older form texts stand one after the other: one copy, where `str.join` and `encode` made four.
+    data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
+    return memoryview(data or b"")
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import polars as pl
 
 from export_pipeline.compression import Stage
-from export_pipeline.formats.json.entities import Rows, Section, taken_apart
+from export_pipeline.formats.json.entities import KEY, Rows, Section, taken_apart
 from export_pipeline.formats.json.grouping import Hidden, grouped, in_order
 from export_pipeline.formats.json.records import Style, ahead, joined, records, value
 from export_pipeline.formats.json.spelling import Part
@@ -71,14 +71,14 @@ def write_groups(
     """Write the rows in groups of their keys; return the meter of the rows in the order of the file."""
     filed = Meter(meter.schema)
 
-    def work(given: Work) -> bytes:
+    def work(given: Work) -> memoryview:
         frame, start, before = given
         filed.put(frame.select(*meter.schema), _places(frame, start))
         return grouped(frame, before, part, hidden.keys, records(spelled(frame), style, part.depth))
 
     last: tuple[str, ...] | None = None
     for text in ahead(work, _numbered(in_order(rows, hidden, meter, folder, missing), hidden.keys)):
-        stage.write(text)
+        stage.write(cast("bytes", text))  # codecs and sinks take any buffer
         last = ()
     if last is not None:
         stage.write(part.closes[0].encode())
@@ -106,7 +106,7 @@ def write_entities(
 
         def work(
             piece: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
-        ) -> bytes:
+        ) -> memoryview:
             frame, start, before = piece
             filed.put(beside(frame, section.names, schema), _places(frame, base + start))
             if len(section.keys) == 1:
@@ -121,7 +121,7 @@ def write_entities(
 
         some = False
         for text in ahead(work, _numbered(frames, section.keys[:1])):
-            stage.write(text)
+            stage.write(cast("bytes", text))  # codecs and sinks take any buffer
             some = True
         if some and part.closes:
             stage.write(part.closes[0].encode())
@@ -140,11 +140,13 @@ def beside(frame: pl.DataFrame, names: Mapping[str, str], schema: Mapping[str, p
 
 def _members(
     frame: pl.DataFrame, bodies: pl.Series, section: Section, part: Part, style: Style, *, first: bool
-) -> bytes:
+) -> memoryview:
     """Return the members of an entity as text."""
-    key = value(pl.col(section.keys[0]), pl.String())
-    lead = frame.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon)).alias("lead"))
-    made = joined(lead.with_columns(bodies.alias("text")).select(pl.concat_str("lead", "text")).to_series())
+    key = value(pl.col(KEY), pl.String())
+    whole = pl.DataFrame([frame[section.keys[0]].alias(KEY), bodies.alias("text")])
+    made = joined(
+        whole.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon), "text")).to_series()
+    )
     return made[len(part.between.encode()) :] if first else made
 
 
