@@ -67,7 +67,7 @@ def test_a_full_disk_while_rows_for_several_files_are_computed(desk: Desk) -> No
     outputs = [{"format": "csv", "file_name": "report"}, {"format": "json"}]
     with small_disk(desk.home.staging, "300k"):
         error = desk.refused(
-            StorageError, r"result\.parquet: No space left", "Free", sort="-id", file_name=None, outputs=outputs
+            StorageError, r"result-0\.parquet: No space left", "Free", sort="-id", file_name=None, outputs=outputs
         )
         assert error.transient
 
