@@ -60,8 +60,11 @@ def _write(tag: str, **options: Any) -> Work:
     return work
 
 
-def _run(format: Any) -> Work:  # noqa: A002
-    """A whole run without Dagster: snapshot of a DuckDB table, write, hash, independent verification, delivery."""
+def _run(format: Any, **more: Any) -> Work:  # noqa: A002
+    """A whole run without Dagster: snapshot of a DuckDB table, write, hash, independent verification, delivery.
+
+    `more` are further options of the export.
+    """
 
     def work(source: Path, out: Path) -> float:
         from export_pipeline.config import ExportConfig
@@ -71,6 +74,8 @@ def _run(format: Any) -> Work:  # noqa: A002
 
         home = Home(out.parent / f"{out.name}.home").create()
         store = source.with_suffix(".duckdb")
+        if format == TEMPLATE:
+            _template(source, home.root / "report.xlsx")
         home.stores.write_text(f"stores: {{bench: {{duckdb: {{path: {store}}}}}}}\n", encoding="utf-8")
         config = parse(
             ExportConfig,
@@ -80,12 +85,33 @@ def _run(format: Any) -> Work:  # noqa: A002
                 "format": format,
                 "file_name": out.name,
                 "deliver": {"local": str(out.parent)},
+                **more,
             },
         )
         run(config.replace(limit=1, name="warm"), Context(home, trusted=True))  # what is imported late is imported now
         return _timed(lambda: run(config, Context(home, trusted=True)))
 
     return work
+
+
+def _template(source: Path, path: Path) -> None:
+    """Write a workbook with a styled sample row, a chart and formulas over it."""
+    import polars as pl
+    from openpyxl import Workbook
+    from openpyxl.chart import LineChart, Reference
+
+    names = list(pl.read_parquet_schema(source))
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "Data"
+    sheet.append(names)
+    sheet.append(["x"] * len(names))
+    report = book.create_sheet("Report")
+    report["A1"] = "=COUNTA(Data!A2:A2)"
+    chart = LineChart()
+    chart.add_data(Reference(sheet, min_col=1, min_row=2, max_row=2))
+    report.add_chart(chart, "C3")
+    book.save(path)
 
 
 def _polars(sink: str, **options: Any) -> Work:
@@ -160,6 +186,33 @@ PARTITIONED = {"parquet": {"partition_by": ["agent_id"], "commit_marker": True}}
 KEY = "EXPORT_BENCH_KEY"
 ENCRYPTED = {"parquet": {"encryption": {"key": {"env": KEY}}}}
 os.environ.setdefault(KEY, "YmVuY2htYXJrIG9mIDE2Yg==")  # of no secret
+RICH = {
+    "excel": {
+        "title": "Commands",
+        "first_row": 3,
+        "borders": "thin",
+        "data_style": {"font": "Arial", "size": 10},
+        "totals": {"cost_usd": "sum", "duration_ms": "average"},
+        "formulas": [{"column": "cost per second", "formula": "={cost_usd}/({duration_ms}+1)*1000"}],
+        "conditional_formatting": [
+            {"data_bar": {"columns": ["cost_usd"]}},
+            {"cells": {"columns": ["status"], "operator": "eq", "value": "failed", "style": {"color": "C00000"}}},
+        ],
+        "data_validation": [{"list": {"columns": ["status"], "values": ["success", "failed", "timeout"]}}],
+        "charts": [{"kind": "scatter", "x": "duration_ms", "values": ["cost_usd"]}],
+    }
+}
+PIVOT_TABLE = {"name": "Costs", "rows": ["agent_id"], "columns": ["status"], "values": [{"column": "cost_usd"}]}
+TEMPLATE = {"excel": {"template": {"file": "report.xlsx"}}}
+SHEETS = {
+    "excel": {
+        "sheets": [
+            {"name": "Commands"},
+            {"name": "By agent", "rows": {"aggregate": {"group_by": "agent_id", "measures": {"runs": "count"}}}},
+        ]
+    }
+}
+PIVOT = {"rows": ["agent_id"], "columns": ["status"], "values": ["cost_usd"], "totals": True}
 CASES: tuple[Case, ...] = (
     Case("write csv", "export_pipeline", _write("csv"), ours=True),
     Case("write csv", "polars sink", _polars("sink_csv")),
@@ -208,10 +261,22 @@ CASES: tuple[Case, ...] = (
         _run({"csv": {"date_format": "DD.MM.YYYY HH:mm:ss", "number_format": {"decimals": 2}}}),
         ours=True,
     ),
+    Case("whole run csv", "export_pipeline, pivot", _run("csv", pivot=PIVOT), ours=True, commands=True),
+    Case("whole run csv", "export_pipeline, zip", _run({"csv": {"compression": "zip"}}), ours=True),
     Case("whole run parquet", "export_pipeline", _run("parquet"), ours=True),
     Case("whole run parquet", "export_pipeline, partitioned", _run(PARTITIONED), ours=True, commands=True),
     Case("whole run parquet", "export_pipeline, encrypted", _run(ENCRYPTED), ours=True),
     Case("whole run excel", "export_pipeline", _run("excel"), ours=True),
+    Case("whole run excel", "export_pipeline, rich", _run(RICH), ours=True, commands=True),
+    Case("whole run excel", "export_pipeline, several sheets", _run(SHEETS), ours=True, commands=True),
+    Case(
+        "whole run excel",
+        "export_pipeline, pivot table",
+        _run({"excel": {"pivot_tables": [PIVOT_TABLE]}}),
+        ours=True,
+        commands=True,
+    ),
+    Case("whole run excel", "export_pipeline, template", _run(TEMPLATE), ours=True, commands=True),
 )
 WHOLE = {f"whole run {name}": f"write {name}" for name in ("csv", "ndjson", "json", "parquet", "excel")}
 """Group of whole runs -> the group whose bare, unverified peers they are compared with."""
