@@ -50,7 +50,8 @@ class Line:
 
 def sample(case: Case, source: Path, folder: Path) -> Sample:
     """Run a case once."""
-    out = folder / f"out{EXTENSIONS[case.group.split()[-1]]}"
+    extension = ".csv.zip" if case.name.endswith(", zip") else EXTENSIONS[case.group.split()[-1]]
+    out = folder / f"out{extension}"
     command = [sys.executable, "-m", "export_pipeline_tests.benchmarks.one", case.key, str(source), str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         printed = process.stdout.read() if process.stdout else ""
