@@ -196,7 +196,7 @@ RICH = {
         "formulas": [{"column": "cost per second", "formula": "={cost_usd}/({duration_ms}+1)*1000"}],
         "conditional_formatting": [
             {"data_bar": {"columns": ["cost_usd"]}},
-            {"cells": {"columns": ["status"], "operator": "eq", "value": "failed", "style": {"color": "C00000"}}},
+            {"cell": {"columns": ["status"], "operator": "eq", "value": "failed", "style": {"color": "C00000"}}},
         ],
         "data_validation": [{"list": {"columns": ["status"], "values": ["success", "failed", "timeout"]}}],
         "charts": [{"kind": "scatter", "x": "duration_ms", "values": ["cost_usd"]}],
