@@ -21,7 +21,7 @@ from export_pipeline.destinations import Destination, Receipt, Request, deliver_
 from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.sink import Sink
 from export_pipeline.home import Home
 from export_pipeline.ledger import Ledger

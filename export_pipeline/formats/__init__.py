@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from export_pipeline.formats.base import About, Format
+from export_pipeline.formats.about import About
+from export_pipeline.formats.base import Format
 from export_pipeline.formats.csv import Csv
 from export_pipeline.formats.excel import Excel
 from export_pipeline.formats.json import Json

@@ -19,8 +19,8 @@ from typing import BinaryIO, ClassVar, Self, cast
 import polars as pl
 from pydantic import model_validator
 
-from export_pipeline.compression import AnyCompression, Uncompressed
-from export_pipeline.errors import ConfigError, ExportError, FormatError
+from export_pipeline.errors import ExportError, FormatError
+from export_pipeline.formats.about import About
 from export_pipeline.formats.guards import Guard, Look
 from export_pipeline.formats.parts import PartFolder
 from export_pipeline.formats.sealing import AnySeal
@@ -33,41 +33,6 @@ from export_pipeline.verification import Artifact, Loss, Meter, Progress, Proof
 
 _BATCH = 10_000
 """Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""
-
-
-class About(Options):
-    """What is known of the export besides its rows, for formats that write it into the file (metadata, properties)."""
-
-    name: str = "export"
-    """Name of the export."""
-    logical_time: str | None = None
-    """The run's logical time, ISO 8601; never the clock, so that the same input gives the same bytes."""
-    timezone: str = "UTC"
-    """The export's time zone."""
-    filter: str | None = None
-    """The filter as an English sentence."""
-    version: str | None = None
-    """The identity of the snapshot that was read."""
-    file: str = "data"
-    """The name that the file is to be delivered under."""
-    folder: Path | None = None
-    """The folder that relative names of files in the format's options stand in; None: the current one."""
-    roots: tuple[Path, ...] | None = None
-    """The folders that such files must be in; None: anywhere."""
-
-    def locate(self, option: str, file: str) -> Path:
-        """Return the path of a file that an option names; ConfigError where it may not be read."""
-        path = ((self.folder or Path.cwd()) / Path(file).expanduser()).resolve()
-        if self.roots is not None and not any(path.is_relative_to(root.resolve()) for root in self.roots):
-            raise ConfigError(
-                f"{option}: {file!r} is outside of the folders that exports may read",
-                cure="Put the file into the home folder, or list its folder under roots: in stores.yaml.",
-            )
-        return path
-
-    def told(self) -> dict[str, object]:
-        """Return what a file may say of itself: nothing of this machine."""
-        return self.model_dump(exclude={"file", "folder", "roots"}, exclude_none=True)
 
 
 class Format(Options):
@@ -297,37 +262,3 @@ def _stream_in_small_batches() -> None:
     """Set the batch size of Polars' streaming engine, for the process, unless somebody chose one already."""
     if "POLARS_IDEAL_MORSEL_SIZE" not in os.environ:
         pl.Config.set_streaming_chunk_size(_BATCH)
-
-
-class TextFormat(Format):
-    """A format of plain text, which can be compressed as a whole."""
-
-    compression: AnyCompression = Uncompressed()
-    """`none`, `gzip`, `zstd`, `brotli` or `zip`, or with a level: `{gzip: 6}`, or with all of their options:
-    `{zip: {level: 6, password: {env: EXPORT_ZIP_PASSWORD}}}`. The file's name ends accordingly. With a password the
-    same rows never make the same file; else they always do."""
-
-    @property
-    def suffix(self) -> str:
-        """The extension and that of the compression: ``.csv.gz``."""
-        return self.extension + self.compression.extension
-
-    @property
-    def confidential(self) -> bool:
-        """Whether the file is sealed, or packed with a password."""
-        return super().confidential or self.compression.confidential
-
-    def ready(self, schema: pl.Schema, about: About) -> None:
-        """Refuse what the seal or the compression lacks."""
-        super().ready(schema, about)
-        self.compression.ready()
-
-    @property
-    def content_type(self) -> str:
-        """The media type of the text, or of what it is packed into."""
-        return self.compression.media_type or self.media_type
-
-    def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
-        """Encode through the codec into the sink."""
-        with self.compression.named(about.file).compressing(sink) as stage:
-            self.encode(rows, cast("BinaryIO", stage), about)

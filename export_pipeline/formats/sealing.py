@@ -31,7 +31,7 @@ from export_pipeline.options import OneOf, Options
 if TYPE_CHECKING:
     import threading
 
-    from export_pipeline.formats.base import About
+    from export_pipeline.formats.about import About
     from export_pipeline.verification import Artifact
 
 MAX_KEYS = 1_000_000

@@ -14,8 +14,9 @@ from typing import Annotated, BinaryIO, Self, cast
 import polars as pl
 from pydantic import Field, model_validator
 
-from export_pipeline.formats.base import About, TextFormat
+from export_pipeline.formats.about import About
 from export_pipeline.formats.parts import PartFolder, PartSink, part_files
+from export_pipeline.formats.plain import TextFormat
 from export_pipeline.options import Options
 
 _ROWS = 10_000

@@ -11,7 +11,7 @@ import pytest
 from export_pipeline.compression import AnyCompression
 from export_pipeline.errors import ConfigError, VerificationError
 from export_pipeline.formats import AnyFormat
-from export_pipeline.formats.base import TextFormat
+from export_pipeline.formats.plain import TextFormat
 from export_pipeline.options import members_of
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty

@@ -14,7 +14,7 @@ import pytest
 
 from export_pipeline.errors import Cancelled, ConfigError, FormatError, VerificationError
 from export_pipeline.formats import AnyFormat, Format
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.pgp import Pump, Sieve
 from export_pipeline.formats.sealing import Pgp
 from export_pipeline.options import members_of

@@ -10,7 +10,7 @@ from typing import IO, BinaryIO, ClassVar
 import polars as pl
 
 from export_pipeline.errors import ConfigError, did_you_mean
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.csv import cells
 from export_pipeline.formats.csv.cells import ColumnFormat
 from export_pipeline.formats.csv.dialect import STYLES

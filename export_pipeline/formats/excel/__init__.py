@@ -24,7 +24,8 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError
-from export_pipeline.formats.base import About, Format
+from export_pipeline.formats.about import About
+from export_pipeline.formats.base import Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
 from export_pipeline.formats.excel.formulas import partials, tallies

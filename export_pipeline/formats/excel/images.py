@@ -16,7 +16,7 @@ from export_pipeline.options import Options
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
-    from export_pipeline.formats.base import About
+    from export_pipeline.formats.about import About
     from export_pipeline.formats.excel.look import Look
 
 MAX_BYTES = 10_000_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.strings import escaped_text
 

@@ -12,7 +12,7 @@ from export_pipeline.options import Options
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
-    from export_pipeline.formats.base import About
+    from export_pipeline.formats.about import About
 
 
 def _printable(text: str) -> str:

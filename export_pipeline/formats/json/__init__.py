@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from export_pipeline.compression import Stage
 from export_pipeline.errors import ConfigError, FormatError
-from export_pipeline.formats.base import About, TextFormat
+from export_pipeline.formats.about import About
 from export_pipeline.formats.json.columns import Columns
 from export_pipeline.formats.json.entities import Rows
 from export_pipeline.formats.json.grouping import unused
@@ -22,6 +22,7 @@ from export_pipeline.formats.json.spelling import Part, Spelling
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
 from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
 from export_pipeline.formats.json.writing import Between, write_entities, write_groups, write_texts
+from export_pipeline.formats.plain import TextFormat
 from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_years
 from export_pipeline.schemas import texts_of

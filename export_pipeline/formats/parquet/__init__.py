@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import Field, PrivateAttr, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
-from export_pipeline.formats.base import About, Format
+from export_pipeline.formats.about import About
+from export_pipeline.formats.base import Format
 from export_pipeline.formats.guards import Look
 from export_pipeline.formats.parquet import hive, lzo
 from export_pipeline.formats.parquet.codecs import AnyCodec, PageZstd

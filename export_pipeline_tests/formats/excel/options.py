@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import polars as pl
 
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel import Excel
 from export_pipeline.formats.excel.charts import Chart
 from export_pipeline.formats.excel.conditions import IconSet

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline.errors import ConfigError
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel import MAX_ROWS, Excel
 from export_pipeline.formats.excel.charts import Chart, add_charts
 from export_pipeline.formats.excel.look import Look

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline.errors import ConfigError
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel import Excel
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats.excel.pictures import JPEG, png

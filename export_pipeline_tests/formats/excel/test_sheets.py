@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline.errors import ConfigError, FormatError
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel import MAX_ROWS, Excel
 from export_pipeline.formats.excel.names import headers, letters, numbered
 from export_pipeline_tests.formats.excel.written import by_openpyxl, capped, part, sheet, written

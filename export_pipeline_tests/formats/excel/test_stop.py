@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from export_pipeline.errors import Cancelled
-from export_pipeline.formats.base import About
+from export_pipeline.formats.about import About
 from export_pipeline.formats.excel import Excel
 
 ROWS = 3_000_000

@@ -23,7 +23,7 @@ from export_pipeline.formats.excel.styles import CellAddress
 from export_pipeline.options import Options
 
 if TYPE_CHECKING:
-    from export_pipeline.formats.base import About
+    from export_pipeline.formats.about import About
     from export_pipeline.formats.excel.template.filling import Filling
     from export_pipeline.formats.excel.values import NonFinite
 

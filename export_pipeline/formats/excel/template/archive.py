@@ -15,7 +15,7 @@ from xml.etree import ElementTree as Tree
 from export_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from export_pipeline.formats.base import About
+    from export_pipeline.formats.about import About
 
 MAX_FILE, MAX_RAW, MAX_PARTS = 100_000_000, 300_000_000, 10_000
 """Bytes of the file, bytes of all its parts unpacked, and parts: more is no template but an attack, or a mistake."""

@@ -1,160 +1,24 @@
-"""Compression of text formats: one table of codecs, each an option model with its level.
-
-The default levels are those that make exports more than 70 % smaller at hundreds of megabytes per CPU second. The same
-input gives the same bytes: no clock goes into a header. Only with a password it does not: each file has a salt of its
-own, or two files of one password would betray each other. Reading back is done by Arrow's codecs and by Python's and
-pyzipper's zip, not by what wrote.
-"""
+"""The codecs: each an option model that packs and unpacks."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import io
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, Protocol, cast
+from typing import IO, Annotated, ClassVar
 
 from pydantic import Field, PrivateAttr
 
+from export_pipeline.compression.filters import GzipFrame, Packed, Stage, Writable, ZipFrame
 from export_pipeline.errors import ConfigError, not_installed
 from export_pipeline.options import OneOf, Options
 from export_pipeline.secrets import OwnSecret
 
-if TYPE_CHECKING:
-    from export_pipeline.zips.package import Deflated
-
 Threads = Annotated[int, Field(ge=1, le=64)]
 _LONGEST = 99
 """Characters of a password of a zip file; 7-Zip takes no more."""
-
-
-class Writable(Protocol):
-    """What bytes are written to: a file, a `Sink`, a socket."""
-
-    def write(self, data: Any, /) -> Any:
-        """Take all of the bytes."""
-        ...
-
-    def flush(self) -> Any:
-        """Hand on what is held back."""
-        ...
-
-
-class Stage:
-    """A byte filter before a sink. `write` takes everything and returns the length of its input, as Polars demands."""
-
-    def __init__(self, target: Writable) -> None:
-        self.target = target
-
-    def put(self, data: bytes) -> None:
-        """Filter some bytes."""
-        self.target.write(data)
-
-    def finish(self) -> None:
-        """Write what is still held back; called once, at the end, if nothing failed."""
-
-    def release(self) -> None:
-        """Give back threads and memory; called once, whatever happened."""
-
-    def write(self, data: bytes) -> int:
-        """Filter all of the bytes."""
-        self.put(data)
-        return len(data)
-
-    def writable(self) -> bool:
-        """Say that this is written to."""
-        return True
-
-    def flush(self) -> None:
-        """Do nothing: a flushed block would make the result larger."""
-
-    def close(self) -> None:
-        """Do nothing: Polars closes what it wrote to, but only `finish` ends the stream."""
-
-
-class _Codec(Stage):
-    """A compressor object (`compress`, `flush`) as a stage."""
-
-    def __init__(self, target: Writable, compress: Any, end: Any) -> None:
-        super().__init__(target)
-        self._compress, self._end = compress, end
-
-    def put(self, data: bytes) -> None:
-        if packed := self._compress(data):
-            self.target.write(packed)
-
-    def finish(self) -> None:
-        self.target.write(self._end())
-
-
-class _Deflated(Stage):
-    """Blocks of deflate, made on one thread or several, into something that frames them."""
-
-    def __init__(self, target: Writable, level: int, threads: int) -> None:
-        from export_pipeline.zips.deflate import deflater
-
-        super().__init__(target)
-        self._deflater = deflater(level, threads)
-
-    def put(self, data: bytes) -> None:
-        for block in self._deflater.put(data):
-            self.take(block)
-
-    def finish(self) -> None:
-        for block in self._deflater.finish():
-            self.take(block)
-
-    def release(self) -> None:
-        self._deflater.release()
-
-    def take(self, block: Deflated) -> None:
-        """Write the next block."""
-        raise NotImplementedError
-
-
-class _GzipFrame(_Deflated):
-    """A gzip file (RFC 1952) without name and time."""
-
-    _HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-
-    def __init__(self, target: Writable, level: int, threads: int) -> None:
-        super().__init__(target, level, threads)
-        self._crc = self._raw = 0
-        target.write(self._HEAD)
-
-    def take(self, block: Deflated) -> None:
-        from export_pipeline.zips.crc import combined
-
-        self._crc, self._raw = combined(self._crc, block.crc, block.raw), self._raw + block.raw
-        self.target.write(block.data)
-
-    def finish(self) -> None:
-        from export_pipeline.zips.package import LAST_BLOCK
-
-        super().finish()
-        self.target.write(LAST_BLOCK + struct.pack("<II", self._crc, self._raw & 0xFFFF_FFFF))
-
-
-class _ZipFrame(_Deflated):
-    """A zip file with one part."""
-
-    def __init__(self, target: Writable, level: int, threads: int, name: str, password: bytes | None) -> None:
-        from export_pipeline.zips.aes import Cipher
-        from export_pipeline.zips.package import Package
-
-        super().__init__(target, level, threads)
-        self._package = Package(cast("BinaryIO", target))
-        self._package.begin(name, Cipher(password) if password is not None else None)
-
-    def take(self, block: Deflated) -> None:
-        self._package.append(block)
-
-    def finish(self) -> None:
-        super().finish()
-        self._package.end()
-        self._package.close()
 
 
 class Compression(Options):
@@ -222,11 +86,11 @@ class Gzip(Compression):
     def stage(self, target: Writable) -> Stage:
         """Pack with ISA-L or zlib."""
         if self.threads > 1:
-            return _GzipFrame(target, self.level, self.threads)
+            return GzipFrame(target, self.level, self.threads)
         from export_pipeline.zips.deflate import compressor
 
         packer = compressor(self.level, 31)
-        return _Codec(target, packer.compress, packer.flush)
+        return Packed(target, packer.compress, packer.flush)
 
 
 class Zstd(Compression):
@@ -256,7 +120,7 @@ class Zstd(Compression):
             zstd.CompressionParameter.nb_workers: self.threads if self.threads > 1 else 0,
         }
         packer = zstd.ZstdCompressor(options=options)
-        return _Codec(target, packer.compress, packer.flush)
+        return Packed(target, packer.compress, packer.flush)
 
 
 class Brotli(Compression):
@@ -275,7 +139,7 @@ class Brotli(Compression):
         import brotli
 
         packer = brotli.Compressor(quality=self.level)
-        return _Codec(target, packer.process, packer.finish)
+        return Packed(target, packer.process, packer.finish)
 
 
 class Zip(Compression):
@@ -319,7 +183,7 @@ class Zip(Compression):
     def stage(self, target: Writable) -> Stage:
         """Write a zip file in one pass, with ZIP64 where it is needed and 1980-01-01 for a time."""
         self.ready()
-        return _ZipFrame(target, self.level, self.threads, self._name, self._secret())
+        return ZipFrame(target, self.level, self.threads, self._name, self._secret())
 
     def decompressing(self, path: Path) -> IO[bytes]:
         """Open the one file inside with Python's reader, or with pyzipper's where it is encrypted."""

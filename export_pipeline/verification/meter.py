@@ -1,0 +1,159 @@
+"""Checksums of rows on their way: of values and their places, whatever the order in which batches come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+
+from export_pipeline.errors import Cancelled
+from export_pipeline.schemas import fields_of, inner_of
+
+MASK = (1 << 64) - 1
+_AT_ONCE = 50_000
+Progress = Callable[[int], None]
+"""Told the number of rows so far; called from several threads, must be quick."""
+
+
+def canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return the expression of what is hashed for values of this type: equal exactly where the values are equal."""
+    if isinstance(dtype, (pl.Float16, pl.Float32, pl.Float64)):
+        # The bits, because -0.0 hashes like 0.0; every NaN as one, because no text format keeps their payloads.
+        return column.cast(pl.Float64).fill_nan(float("nan")).reinterpret(dtype=pl.Int64)
+    if isinstance(dtype, (pl.Enum, pl.Categorical)):
+        return column.cast(pl.String)
+    if isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        inner = inner_of(dtype)
+        lists = column if isinstance(dtype, pl.List) else column.cast(pl.List(inner))
+        return lists.list.eval(canonical(pl.element(), inner))
+    if isinstance(dtype, pl.Struct):
+        fields = [
+            canonical(column.struct.field(name), inner).alias(str(n))
+            for n, (name, inner) in enumerate(fields_of(dtype).items())
+        ]
+        return pl.struct(column.is_null().alias("null"), *fields)
+    if dtype.is_temporal() or isinstance(dtype, pl.Decimal):
+        return column.to_physical()
+    return column
+
+
+class Meter:
+    """Counts and sums rows on their way; `tap` for a lazy plan, `add` for rows that come back in order."""
+
+    def __init__(
+        self,
+        schema: Mapping[str, pl.DataType],
+        *,
+        inspect: Callable[[pl.DataFrame, int], None] | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+        ordered: bool = True,
+    ) -> None:
+        self.rows = 0
+        self.failure: BaseException | None = None
+        """What was raised in a callback: Polars reports it as an error of its own."""
+        self._schema = pl.Schema(schema)
+        self._sums = [0] * len(self._schema)
+        self._inspect, self._progress, self._stop = inspect, progress, stop
+        self._parent: Meter | None = None
+        self._lock = threading.Lock()
+        self._waiting: list[pl.DataFrame] = []
+        self._position = _unused("position", self._schema)
+        # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
+        position = pl.col(self._position)
+        weight = (position.cast(pl.UInt64).hash() | 1) if ordered else self._row_weight()
+        self._weight = weight.alias(self._position)
+        hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
+        self._expressions = [(found * position).sum().alias(str(n)) for n, found in enumerate(hashes)]
+        nulls = pl.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in self._schema.items())
+        # Columns of nulls alone are common, and one multiplication each.
+        self._of_null = nulls.select(found.alias(str(n)) for n, found in enumerate(hashes)).row(0) if hashes else ()
+
+    def _row_weight(self) -> pl.Expr:
+        """Return a hash of the whole row, for rows whose place is not known."""
+        mixed = pl.lit(0, dtype=pl.UInt64)
+        for n, (name, dtype) in enumerate(self._schema.items()):
+            mixed = (mixed + canonical(pl.col(name), dtype).hash(seed=n + 1)).hash()
+        return mixed | 1
+
+    def beside(self, schema: Mapping[str, pl.DataType]) -> Meter:
+        """Return a meter of other rows of the same file: it stops with this one, and this one keeps its failure."""
+        other = Meter(schema, inspect=self._inspect, stop=self._stop)
+        other._parent = self
+        return other
+
+    def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
+        numbered = rows.with_row_index(self._position)
+        # Columns that are not metered may pass, too.
+        schema = rows.collect_schema()
+        return numbered.map_batches(self._batch, schema=schema, streamable=True, validate_output_schema=False)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add the next rows, in order."""
+        start = self.rows
+        self._count(frame.with_row_index(self._position, offset=start), start)
+
+    def put(self, frame: pl.DataFrame, positions: pl.Series) -> None:
+        """Add rows whose positions are given, in any order and from any thread."""
+        self._count(frame.with_columns(positions.alias(self._position)), 0)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns that are metered."""
+        return self._schema
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Column -> checksum of all rows so far, 16 hex digits."""
+        with self._lock:
+            ready, self._waiting = self._waiting, []
+        self._sum(ready)
+        return {name: f"{value:016x}" for name, value in zip(self._schema, self._sums, strict=True)}
+
+    def _batch(self, frame: pl.DataFrame) -> pl.DataFrame:
+        try:
+            if frame.height:
+                self._count(frame, int(frame.item(0, self._position)))
+        except BaseException as error:
+            self.failure = self.failure or error
+            if self._parent is not None:
+                self._parent.failure = self._parent.failure or error
+            raise
+        return frame.drop(self._position)
+
+    def _count(self, frame: pl.DataFrame, start: int) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Cancelled("the export was stopped")
+        if self._inspect is not None:
+            self._inspect(frame.drop(self._position), start)
+        with self._lock:
+            self.rows = rows = self.rows + frame.height
+            self._waiting.append(frame)
+            enough = sum(waiting.height for waiting in self._waiting) >= _AT_ONCE
+            ready, self._waiting = (self._waiting, []) if enough else ([], self._waiting)
+        self._sum(ready)
+        if self._progress is not None:
+            self._progress(rows)
+
+    def _sum(self, frames: list[pl.DataFrame]) -> None:
+        """Add the checksums of some frames, at once: for small ones, the call costs more than the work."""
+        if not frames or not self._expressions:
+            return
+        weighed = pl.concat(frames, rechunk=False).with_columns(self._weight)  # once for all columns
+        full = [n for n, (name, dtype) in enumerate(self._schema.items())
+                if dtype.is_nested() or weighed[name].null_count() < weighed.height]  # fmt: skip
+        weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
+        found = dict(zip(full, sums, strict=True))
+        with self._lock:
+            for n, of_null in enumerate(self._of_null):
+                self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """Return a column name that is not taken."""
+    while name in taken:
+        name = f"_{name}"
+    return name
