@@ -1,19 +1,9 @@
-"""What each stage of a run does, and what it works in."""
+"""What each stage of a run does."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO, cast
-
-import polars as pl
-from pydantic import Field
 
 from export_pipeline import snapshots, times
 from export_pipeline.config import ExportConfig
@@ -22,119 +12,32 @@ from export_pipeline.destinations.manifests import OUTPUT as MANIFEST
 from export_pipeline.engines.native import run_native
 from export_pipeline.errors import SourceError
 from export_pipeline.formats.about import About
-from export_pipeline.formats.sink import Sink
-from export_pipeline.home import Home
 from export_pipeline.ledger import Ledger
-from export_pipeline.options import Options
 from export_pipeline.plan import Plan, PlannedFile, make_plan
 from export_pipeline.query import Query
 from export_pipeline.snapshots import Snapshot
-from export_pipeline.sources import Opened, Stores, open_sources
-from export_pipeline.staging import Staging
+from export_pipeline.stages.context import Context, Progress
+from export_pipeline.stages.handed import Delivered, Extracted, Written
+from export_pipeline.stages.sharing import Results
 from export_pipeline.verification import Artifact, verify
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage is."""
-
-    stage: str
-    rows: int
-    total: int | None = None
-
-
-@dataclass
-class Context:
-    """What a run has besides its plan: where it is, who listens, and whether somebody stopped it."""
-
-    home: Home
-    run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    output_root: Path | None = None
-    """Folder that relative `local` folders stand under; None is ``out/`` of the home folder."""
-    trusted: bool = False
-    """Whether the local command line launched it: then files outside the allowed roots may be read and written."""
-    folder: Path | None = None
-    """Folder that relative paths of files stand in; None is the home folder."""
-    progress: Callable[[Progress], None] = lambda _: None
-    stop: threading.Event = field(default_factory=threading.Event)
-    redeliver: str | None = None
-    """Send again what was sent: a text that is the same when the same request is repeated."""
-
-    @property
-    def staging(self) -> Staging:
-        """The run's own folder."""
-        return Staging(self.home.staging, self.run_id)
-
-    @property
-    def stores(self) -> Stores:
-        """The stores of the home folder."""
-        return Stores.load(self.home.stores)
-
-    def counting(self, stage: str, total: int | None = None) -> Callable[[int], None]:
-        """Return the callback that reports the rows of a stage."""
-        return lambda rows: self.progress(Progress(stage, rows, total))
-
-    @contextmanager
-    def open(self, config: ExportConfig, *, trusted: bool) -> Iterator[dict[str, Opened]]:
-        """Open the export's sources in one consistent view."""
-        stores = self.stores
-        roots = None if trusted else (self.home.root, *stores.roots)
-        with ExitStack() as stack:
-            several = open_sources(config.inputs, stores, roots, folder=self.folder or self.home.root)
-            # Finding out the types of text files and loose tables reads all of their rows.
-            yield run_native(lambda: stack.enter_context(several), stop=self.stop)
-
+__all__ = [
+    "Context",
+    "Delivered",
+    "Extracted",
+    "Progress",
+    "Written",
+    "aggregate",
+    "deliver",
+    "extract",
+    "filter_rows",
+    "plan",
+    "verify_files",
+    "write",
+]
 
 Delivery = tuple[Destination, Request, dict[str, tuple[Artifact, Receipt]]]
 """A destination, how to ask it, and what it got by output."""
-
-
-class Extracted(Options):
-    """The rows of all sources, in one consistent view."""
-
-    snapshots: dict[str, Snapshot]
-    """Source -> its rows; the export's are those of the first."""
-
-    @property
-    def first(self) -> Snapshot:
-        """The source that the export's rows are of."""
-        return next(iter(self.snapshots.values()))
-
-    @property
-    def version(self) -> str:
-        """Identity of all rows."""
-        return " ".join(snapshot.version for snapshot in self.snapshots.values())
-
-    @contextmanager
-    def reading(self) -> Iterator[dict[str, pl.LazyFrame]]:
-        """Give the rows of each source; SourceError where they are not what was extracted."""
-        with ExitStack() as stack:
-            yield {name: stack.enter_context(snapshot.reading()) for name, snapshot in self.snapshots.items()}
-
-    def check(self) -> None:
-        """Raise `SourceError` where a file is gone or was changed."""
-        for snapshot in self.snapshots.values():
-            snapshot.check()
-
-
-class Written(Options):
-    """The finished files of a run."""
-
-    artifacts: dict[str, Artifact] = Field(default_factory=dict)
-    """Output -> its file."""
-    rows: int = 0
-    """Rows in each file."""
-    seconds: dict[str, float] = Field(default_factory=dict)
-    """Output -> how long it took."""
-
-
-class Delivered(Options):
-    """What arrived where."""
-
-    receipts: dict[str, list[Receipt]] = Field(default_factory=dict)
-    """Output -> its receipts, in the order of its destinations."""
-    skipped: str = ""
-    """Why nothing was sent."""
 
 
 def plan(context: Context, config: ExportConfig, logical_time: datetime) -> Plan:
@@ -205,7 +108,7 @@ def write(context: Context, plan: Plan, extract: Extracted, aggregate: Query) ->
     artifacts: dict[str, Artifact] = {}
     folder = context.staging.folder
     with extract.reading() as rows:
-        results = _Results(rows, folder, context.stop)
+        results = Results(rows, folder, context.stop)
         result = results.of(next(iter(rows)), aggregate, shared=len(plan.files) > 1)
         asked = [(table.source, table.query) for file in plan.files for table in file.tables.values()]
         for file in plan.files:
@@ -239,33 +142,6 @@ def write(context: Context, plan: Plan, extract: Extracted, aggregate: Query) ->
             f"no row is left: {plan.sentence}", cure="Widen the filter, or say on_empty: deliver or on_empty: skip."
         )
     return Written(artifacts=artifacts, rows=count, seconds={k: a.seconds for k, a in artifacts.items()})
-
-
-class _Results:
-    """Results of queries, each computed once where several files or parts show it: float sums may differ in the last
-    bit from one computation to the next."""
-
-    def __init__(self, rows: Mapping[str, pl.LazyFrame], folder: Path, stop: threading.Event) -> None:
-        self._rows, self._folder, self._stop = rows, folder, stop
-        self._made: list[tuple[str, Query, pl.LazyFrame]] = []
-
-    def of(self, source: str, query: Query, *, shared: bool) -> pl.LazyFrame:
-        """Return the result of a query over the rows of a source."""
-        for place, asked, result in self._made:
-            if (place, asked) == (source, query):
-                return result
-        result = query.apply(self._rows[source], stop=self._stop)
-        if shared and not query.streams:
-            path = self._folder / f".result-{len(self._made)}.parquet"
-            with Sink(path, stop=self._stop) as sink:
-                target = cast("BinaryIO", sink)
-                run_native(
-                    lambda: result.sink_parquet(target, row_group_size=snapshots.ROW_GROUP, compression="lz4"),
-                    stop=self._stop,
-                )
-            result = pl.scan_parquet(path)
-        self._made.append((source, query, result))
-        return result
 
 
 def verify_files(context: Context, plan: Plan, write: Written) -> Written:
