@@ -6,11 +6,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from export_pipeline.ledger import Ledger
 from export_pipeline_tests.servers import postgres
 
 __all__ = ["postgres"]
+
+# A test beside another may take its time; how fast things are, the benchmarks measure.
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 
 def pytest_configure() -> None:
