@@ -66,9 +66,9 @@ def home(tmp_path: Path) -> Path:
     return make_home(tmp_path / "home")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home folder that all tests run exports in; its history grows.
+    """A home folder that all tests of a file run exports in; its history grows.
 
     The export `waiting` reads a store that this process keeps locked: its run waits for its next attempt.
     """
@@ -118,9 +118,9 @@ def started(home: Path, port: int) -> Iterator[Up]:
             wait_for(lambda: not living(pid), 60, log.read_text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def up(shared: Path) -> Iterator[Up]:
-    """One `up` for all tests of the session; it runs one export at a time, as the home's own settings say."""
+    """One `up` for all tests of a file; it runs one export at a time, as the home's own settings say."""
     (shared / ".dagster").mkdir(exist_ok=True)
     own = settings().replace("max_concurrent_runs: 8", "max_concurrent_runs: 1")
     (shared / ".dagster" / "dagster.yaml").write_text(own)
