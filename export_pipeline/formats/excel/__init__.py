@@ -241,7 +241,7 @@ class Excel(SheetOptions, Format):
                 of.covers,
                 formula,
                 name in schema,
-                result.expression if result else None,
+                result,
             )
             for name, style, of, formula, result in zip(look.names, styles, look.looks, formulas, results, strict=True)
         ]

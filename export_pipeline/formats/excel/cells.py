@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.strings import SPECIAL, escaped, spaced
 from export_pipeline.formats.excel.values import DAY, DIGITS, EPOCH, WIDE_INTEGERS, NonFinite, in_days, outside, serial
+
+if TYPE_CHECKING:
+    from export_pipeline.formats.excel.results import Result
 
 _NUMBER = ("><v>", "</v></c>")
 _BOOLEAN = (' t="b"><v>', "</v></c>")
@@ -45,8 +49,8 @@ class Column:
     """The formula in each row: texts between which the number of the row stands."""
     data: bool = True
     """Whether the rows have this column; else it is a formula alone, behind them."""
-    result: pl.Expr | None = None
-    """What a formula alone comes to, over the columns and `NUMBER`; None: that is not known."""
+    result: Result | None = None
+    """What a formula alone comes to; None: that is not known."""
 
     @property
     def valued(self) -> bool:
@@ -81,7 +85,9 @@ class Rows:
         self._opened = '">' if height is None else f'" ht="{height:g}" customHeight="1">'
         self._columns, self._refs, self._left = columns, refs, left
         self._cells = [_made(pl.col(str(n)), column, non_finite) for n, column in enumerate(columns)]
-        self._results = {str(n): column.result for n, column in enumerate(columns) if column.result is not None}
+        known = {str(n): column.result for n, column in enumerate(columns) if column.result is not None}
+        self._results = {name: result.expression for name, result in known.items()}
+        self._steps = next((result.steps for result in known.values()), ())
         self._made: dict[tuple[bool, ...], pl.Expr] = {}
         self._tails = self._shared_tails()
         self._flags = list(self._pattern())
@@ -89,7 +95,7 @@ class Rows:
     def xml(self, frame: pl.DataFrame, first: int) -> memoryview:
         """Return the XML of all rows of the frame; `first` is the row number of the first, counted from 1."""
         if self._results:
-            frame = with_results(frame, first, self._results)
+            frame = with_results(frame, first, self._results, self._steps)
         flags = tuple(frame.select_seq(self._flags).row(0))
         expression = self._made.get(flags)
         if expression is None:
@@ -168,11 +174,16 @@ class Rows:
         return {tail: f"tail {n}" for n, tail in enumerate(tails)}
 
 
-def with_results(frame: pl.DataFrame, first: int, results: Mapping[str, pl.Expr]) -> pl.DataFrame:
+def with_results(
+    frame: pl.DataFrame, first: int, results: Mapping[str, pl.Expr], steps: Sequence[pl.Expr]
+) -> pl.DataFrame:
     """Return the rows, of which the first is row `first`, with the results of formulas."""
     numbers = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.Float64)
-    made = (expression.alias(name) for name, expression in results.items())
-    return frame.with_columns(numbers.alias(NUMBER)).with_columns(made).drop(NUMBER)
+    made = frame.with_columns(numbers.alias(NUMBER))
+    for step in steps:
+        made = made.with_columns_seq(step)
+    made = made.with_columns(expression.alias(name) for name, expression in results.items())
+    return made.select(*frame.columns, *(name for name in results if name not in frame.columns))
 
 
 def number_of(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> tuple[pl.Expr, pl.Expr] | None:

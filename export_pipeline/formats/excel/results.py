@@ -46,7 +46,10 @@ class Result:
     dtype: pl.DataType
     """Float64 or String."""
     expression: pl.Expr
-    """Over columns named by their places and `NUMBER`; null where the result is not certain."""
+    """Over columns named by their places, `NUMBER` and the steps; null where the result is not certain."""
+    steps: tuple[pl.Expr, ...]
+    """Columns on the way to the results of all formulas, each over those before it: an expression that had all of them
+    inside would grow with every operation threefold."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class _Reader:
 
     tokens: Sequence[tuple[str, str]]
     columns: Mapping[str, _Part]
+    steps: list[pl.Expr]
     at: int = 0
 
     def whole(self) -> _Part:
@@ -88,6 +92,12 @@ class _Reader:
         if self.at != len(self.tokens):
             raise _Uncertain
         return made
+
+    def _kept(self, made: pl.Expr) -> pl.Expr:
+        """Make a step of a part, and return its column."""
+        name = f"#{len(self.steps)}"
+        self.steps.append(made.alias(name))
+        return pl.col(name)
 
     def _sign(self, signs: str) -> str:
         """Take the next token where it is one of these signs; else return nothing."""
@@ -102,8 +112,9 @@ class _Reader:
         left = self._sum()
         while self._sign("&"):
             right = self._sum()
-            text = pl.concat_str(left.joined, right.joined)
-            left = _Part(None, pl.when(text.str.len_bytes() <= MAX_TEXT).then(text), left.size + right.size)
+            text = self._kept(pl.concat_str(left.joined, right.joined))
+            text = self._kept(pl.when(text.str.len_bytes() <= MAX_TEXT).then(text))
+            left = _Part(None, text, left.size + right.size)
         return left
 
     def _sum(self) -> _Part:
@@ -111,10 +122,10 @@ class _Reader:
         while sign := self._sign("+-"):
             right = self._product()
             one, other = left.value, right.value if sign == "+" else -right.value
-            made = one + other
+            made = self._kept(one + other)
             most = pl.max_horizontal(one.abs(), other.abs())
             certain = (made == 0) | (made.abs() > most * _NEARLY_NOTHING)
-            left = _Part(_sized(made, certain), size=left.size + right.size)
+            left = _Part(self._kept(_sized(made, certain)), size=left.size + right.size)
         return left
 
     def _product(self) -> _Part:
@@ -123,13 +134,12 @@ class _Reader:
             right = self._signed()
             one, other = left.value, right.value
             if sign == "*":
-                made, certain = one * other, (one == 0) | (other == 0)
+                made, certain = self._kept(one * other), (one == 0) | (other == 0)
             else:
                 # By a column, because Polars divides by a number as it multiplies by its inverse, which rounds twice.
-                divisor = other + (pl.col(NUMBER) - pl.col(NUMBER))
-                made, certain = one / divisor, one == 0
-                made = pl.when(divisor != 0).then(made)
-            left = _Part(_sized(made, certain | (made.abs() > _LEAST)), size=left.size + right.size)
+                divisor = self._kept(other + (pl.col(NUMBER) - pl.col(NUMBER)))
+                made, certain = self._kept(pl.when(divisor != 0).then(one / divisor)), one == 0
+            left = _Part(self._kept(_sized(made, certain | (made.abs() > _LEAST))), size=left.size + right.size)
         return left
 
     def _signed(self) -> _Part:
@@ -152,7 +162,8 @@ class _Reader:
         kind, text = self.tokens[self.at]
         self.at += 1
         if kind == "column" and text in self.columns:
-            return self.columns[text]
+            part = self.columns[text]
+            return part if part.number is None else _Part(self._kept(part.number), part.text, part.size)
         if kind == "number":
             return _literal(text)
         if kind == "text":
@@ -173,28 +184,30 @@ def results(formulas: Mapping[str, str], schema: Mapping[str, pl.DataType], non_
         if name not in formulas and (part := _cell(pl.col(str(place)), dtype, non_finite)) is not None
     }
     made: dict[str, _Part] = {}
+    steps: list[pl.Expr] = []
     left = {name: formula for name, formula in formulas.items() if name not in schema}
     while left:  # formulas may refer to the columns of others, in any order
         done = {}
         for name, formula in left.items():
+            before = len(steps)
             try:
-                done[name] = _read(formula, known | made, row)
+                done[name] = _read(formula, known | made, row, steps)
             except _Uncertain:
-                continue
+                del steps[before:]
         if not done:
             break
         made |= done
         left = {name: formula for name, formula in left.items() if name not in done}
-    return {name: _result(part) for name, part in made.items()}
+    return {name: _result(part, tuple(steps)) for name, part in made.items()}
 
 
-def _read(formula: str, columns: Mapping[str, _Part], row: _Part) -> _Part:
+def _read(formula: str, columns: Mapping[str, _Part], row: _Part, steps: list[pl.Expr]) -> _Part:
     """Return what a formula comes to; _Uncertain where that is left to Excel."""
     tokens = list(_tokens(formula[1:]))
     if len(tokens) > _MOST_TOKENS:
         raise _Uncertain
     cells = {f"{{{name}}}": one for name, one in columns.items()} | {"{row}": row}
-    part = _Reader(tokens, cells).whole()
+    part = _Reader(tokens, cells, steps).whole()
     if part.size > _MOST_TOKENS:
         raise _Uncertain
     if part.number is None and any(part is cell for cell in cells.values()):  # of an empty cell it is 0
@@ -213,11 +226,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         yield kind, found[kind]
 
 
-def _result(part: _Part) -> Result:
+def _result(part: _Part, steps: tuple[pl.Expr, ...]) -> Result:
     if part.number is None:
         text = part.joined
-        return Result(pl.String(), pl.when(text != "").then(text))
-    return Result(pl.Float64(), pl.when(part.number == 0).then(0.0).otherwise(part.number))  # -0 becomes 0
+        return Result(pl.String(), pl.when(text != "").then(text), steps)
+    return Result(pl.Float64(), pl.when(part.number == 0).then(0.0).otherwise(part.number), steps)  # -0 becomes 0
 
 
 def _cell(column: pl.Expr, dtype: pl.DataType, non_finite: NonFinite) -> _Part | None:

@@ -92,7 +92,9 @@ class Grid:
         """Return the columns of the data, from which the results of formulas, behind them, must follow."""
         data, read = frame[:, : len(self._columns)], frame[:, len(self._columns) :]
         places = data.rename({name: str(n) for n, name in enumerate(data.columns)})
-        made = with_results(places, cut.first or 1, {str(n): result.expression for n, result in self._results.items()})
+        expressions = {str(n): result.expression for n, result in self._results.items()}
+        steps = next((result.steps for result in self._results.values()), ())
+        made = with_results(places, cut.first or 1, expressions, steps)
         wanted = made[:, len(self._columns) :].rename(
             dict(zip(made.columns[len(self._columns) :], read.columns, strict=True))
         )
