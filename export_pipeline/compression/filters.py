@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Packed(Stage):
         self.target.write(self._end())
 
 
-class _Deflated(Stage):
+class _Deflated(Stage, ABC):
     """Blocks of deflate, made on one thread or several, into something that frames them."""
 
     def __init__(self, target: Writable, level: int, threads: int) -> None:
@@ -90,9 +91,9 @@ class _Deflated(Stage):
     def release(self) -> None:
         self._deflater.release()
 
+    @abstractmethod
     def take(self, block: Deflated) -> None:
         """Write the next block."""
-        raise NotImplementedError
 
 
 class GzipFrame(_Deflated):

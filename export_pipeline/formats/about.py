@@ -38,6 +38,17 @@ class About(Options):
             )
         return path
 
+    def read(self, option: str, file: str, limit: int) -> bytes:
+        """Return the bytes of a file that an option names; ConfigError where it cannot be read, or has more of them."""
+        try:
+            with self.locate(option, file).open("rb") as opened:
+                data = opened.read(limit + 1)
+        except OSError as error:
+            raise ConfigError(f"{option}: {file!r} cannot be read: {error.strerror}") from error
+        if len(data) > limit:
+            raise ConfigError(f"{option}: {file!r} has more than {limit:,} bytes")
+        return data
+
     def told(self) -> dict[str, object]:
         """Return what a file may say of itself: nothing of this machine."""
         return self.model_dump(exclude={"file", "folder", "roots"}, exclude_none=True)

@@ -59,7 +59,9 @@ class Pgp(Options):
         """Return the certificates; ConfigError for a missing library and for a key that nothing can be encrypted to."""
         if importlib.util.find_spec("pysequoia") is None:
             raise not_installed("seal: pgp", "pysequoia", "pgp")
-        return [cert for file in self.recipients for cert in _certificates(file, about.locate("seal: pgp", file))]
+        return [
+            cert for file in self.recipients for cert in _certificates(file, about.read("seal: pgp", file, MAX_KEYS))
+        ]
 
     def apply(self, artifact: Artifact, about: About, *, stop: threading.Event | None = None) -> Artifact:
         """Encrypt a verified file into one beside it; return what is to be delivered.
@@ -112,19 +114,12 @@ def _pieces(path: Path, digest: Any) -> Any:
             yield piece
 
 
-def _certificates(name: str, path: Path) -> list[Any]:
+def _certificates(name: str, data: bytes) -> list[Any]:
     """Return the public keys in a file, each of which can be encrypted to."""
     import pysequoia
     from pysequoia.packet import PacketPile
 
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEYS + 1)
-    except OSError as error:
-        raise ConfigError(f"seal: pgp: {name!r} cannot be read: {error.strerror}") from error
-    if len(data) > MAX_KEYS:
-        raise ConfigError(f"seal: pgp: {name!r} has more than {MAX_KEYS:,} bytes")
-    cure = "Export the public key: gpg --export --armor NAME > " + path.name
+    cure = "Export the public key: gpg --export --armor NAME > " + Path(name).name
     try:
         secret = any("Secret" in str(packet.tag) for packet in PacketPile.from_bytes(data))
         certs = list(pysequoia.Cert.split_bytes(data))

@@ -79,15 +79,7 @@ class Archive:
     @classmethod
     def load(cls, file: str, about: About) -> Archive:
         """Return the template of this name; relative names stand in the folder of the export."""
-        path = about.locate("excel: template", file)
-        try:
-            with path.open("rb") as opened:
-                data = opened.read(MAX_FILE + 1)
-        except OSError as error:
-            raise ConfigError(f"excel: template: {file!r} cannot be read: {error.strerror}") from error
-        if len(data) > MAX_FILE:
-            raise ConfigError(f"excel: template: {file!r} has more than {MAX_FILE:,} bytes")
-        return cls(data, file)
+        return cls(about.read("excel: template", file, MAX_FILE), file)
 
     def refuse(self, why: str, cure: str | None = None) -> NoReturn:
         """Raise ConfigError that names the template."""
