@@ -7,7 +7,6 @@ import fcntl
 import io
 import json
 import os
-import pty
 import re
 import select
 import signal
@@ -17,7 +16,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +79,15 @@ def inside(home: Path, *arguments: str) -> Ended:
 class Terminal:
     """A command in a terminal."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     handle: int
     text: str = ""
     """Everything that it wrote so far."""
-    codes: list[int] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        """The process that the command is."""
+        return self.process.pid
 
     @property
     def plain(self) -> str:
@@ -113,12 +116,9 @@ class Terminal:
 
     def ended(self) -> bool:
         """Return whether the command is over."""
-        if not self.codes:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.read(0)
-                self.codes.append(os.waitstatus_to_exitcode(status))
-        return bool(self.codes)
+        if self.process.returncode is None and self.process.poll() is not None:
+            self.read(0)
+        return self.process.returncode is not None
 
     def wait(self, timeout: float = 60) -> int:
         """Read until it is over; return the exit code."""
@@ -126,7 +126,8 @@ class Terminal:
         while not self.ended():
             assert time.monotonic() < end, f"it does not end: {self.plain[-2000:]!r}"
             self.read()
-        return self.codes[0]
+        code: int = self.process.returncode
+        return code
 
 
 @contextlib.contextmanager
@@ -134,24 +135,29 @@ def terminal(
     home: Path, *arguments: str, cwd: Path | None = None, columns: int = 100, variables: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
     """Start a command in a terminal of so many columns; ended with the block."""
-    folder, given = str(cwd or home.parent), environment(variables)
-    pid, handle = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execve(PROGRAM[0], [*PROGRAM, "--home", str(home), *arguments], given)
+    handle, theirs = os.openpty()
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    started = Terminal(pid, handle)
+    # The first terminal that the leader of a session opens is that session's. No fork of this process, which has threads.
+    taken = 'tty=$1; shift; exec "$@" <> "$tty" >&0 2>&0'
+    process = subprocess.Popen(
+        ["sh", "-c", taken, "sh", os.ttyname(theirs), *PROGRAM, "--home", str(home), *arguments],
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        cwd=cwd or home.parent,
+        env=environment(variables),
+    )
+    started = Terminal(process, handle)
     try:
         yield started
     finally:
         if not started.ended():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            process.terminate()
             with contextlib.suppress(AssertionError):
                 started.wait(30)
-            if not started.codes:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+        os.close(theirs)
         os.close(handle)
 
 
