@@ -9,7 +9,6 @@ import json
 import os
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -137,7 +136,7 @@ def terminal(
     """Start a command in a terminal of so many columns; ended with the block."""
     handle, theirs = os.openpty()
     fcntl.ioctl(handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    # The first terminal that the leader of a session opens is that session's. No fork of this process, which has threads.
+    # What the leader of a session opens first is its terminal: no fork of this process is needed, which has threads.
     taken = 'tty=$1; shift; exec "$@" <> "$tty" >&0 2>&0'
     process = subprocess.Popen(
         ["sh", "-c", taken, "sh", os.ttyname(theirs), *PROGRAM, "--home", str(home), *arguments],
