@@ -268,13 +268,15 @@ def test_any_rows_become_what_python_makes_of_them(
     assert list(found["bs"]) == [str(b) for b in sorted({b for _, b in rows})]
 
 
-def test_sorting_on_the_disk_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = pl.DataFrame({"id": range(60_000)}).with_columns(
+@pytest.mark.parametrize("budget", [100_000, 450_000, 900_000])
+def test_sorting_on_the_disk_gives_the_same_bytes(budget: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The last batch is a small one.
+    frame = pl.DataFrame({"id": range(64_100)}).with_columns(
         agent=pl.when(pl.col("id") % 5 != 0).then(pl.format("agent-{}", pl.col("id").hash() % 300))
     )
     frame = frame.with_columns(host=pl.col("agent").str.replace("agent", "host"), text=pl.format("t{}", "id"))
     once = written(frame, tmp_path, **AGENTS)
-    spilling(monkeypatch, 100_000)
+    spilling(monkeypatch, budget)
     spilled = written(frame, tmp_path, **AGENTS)
     assert once.sha256 == spilled.sha256
     assert (once.checksums, once.entries) == (spilled.checksums, spilled.entries)
