@@ -92,12 +92,12 @@ class Meter:
         return numbered.map_batches(self._batch, schema=schema, streamable=True, validate_output_schema=False)
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Add the next rows, in order."""
+        """Add the next rows, in order; columns that are not there are null."""
         start = self.rows
         self._count(frame.with_row_index(self._position, offset=start), start)
 
     def put(self, frame: pl.DataFrame, positions: pl.Series) -> None:
-        """Add rows whose positions are given, in any order and from any thread."""
+        """Add rows whose positions are given, in any order and from any thread; columns that are not there are null."""
         self._count(frame.with_columns(positions.alias(self._position)), 0)
 
     @property
@@ -142,9 +142,9 @@ class Meter:
         """Add the checksums of some frames, at once: for small ones, the call costs more than the work."""
         if not frames or not self._expressions:
             return
-        weighed = pl.concat(frames, rechunk=False).with_columns(self._weight)  # once for all columns
+        weighed = pl.concat(frames, rechunk=False, how="diagonal").with_columns(self._weight)  # once for all columns
         full = [n for n, (name, dtype) in enumerate(self._schema.items())
-                if dtype.is_nested() or weighed[name].null_count() < weighed.height]  # fmt: skip
+                if name in weighed.columns and (dtype.is_nested() or weighed[name].null_count() < weighed.height)]  # fmt: skip
         weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
         found = dict(zip(full, sums, strict=True))
         with self._lock:

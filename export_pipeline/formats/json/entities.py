@@ -12,7 +12,7 @@ import polars as pl
 
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.errors import FormatError
-from export_pipeline.formats.json.records import ROWS
+from export_pipeline.formats.json.records import ROWS, prepared
 from export_pipeline.formats.json.structures import RELATIONSHIPS, Normalized
 from export_pipeline.verification import Meter, canonical
 
@@ -148,7 +148,7 @@ class _Squeeze:
 def _distinct(sort: ExternalSort, section: Section, duplicates: str) -> Iterator[pl.DataFrame]:
     squeeze = _Squeeze(section, duplicates)
     last: pl.DataFrame | None = None
-    for run in sort.sorted():
+    for run in prepared(sort.sorted()):
         frame = squeeze(run if last is None else pl.concat([last, run]))
         if duplicates == "refuse" and section.fields:
             _refuse_twice(frame, section)

@@ -10,7 +10,7 @@ import polars as pl
 
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.errors import FormatError, VerificationError
-from export_pipeline.formats.json.records import ROWS, joined, value
+from export_pipeline.formats.json.records import ROWS, joined, prepared, value
 from export_pipeline.formats.json.spelling import Part
 from export_pipeline.verification import Meter
 
@@ -79,7 +79,7 @@ def in_order(rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, mis
             sort.add(batch)
         last: pl.DataFrame | None = None
         seen = [*hidden.keys, *hidden.nulls, hidden.position]
-        for run in sort.sorted():
+        for run in prepared(sort.sorted()):
             if not run.height:
                 continue
             again.put(run.select(*meter.schema), run[hidden.position])

@@ -119,3 +119,13 @@ def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for one in running:
                 one.cancel()
+
+
+def prepared(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, none of them None; the next one is made by a thread while one is worked on."""
+    given = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="json sort") as pool:
+        made = pool.submit(next, given, None)
+        while (item := made.result()) is not None:
+            made = pool.submit(next, given, None)
+            yield item

@@ -130,12 +130,8 @@ def write_entities(
 
 
 def beside(frame: pl.DataFrame, names: Mapping[str, str], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return the columns under the names of the file, and null for those of other sections."""
-    given = {new: old for old, new in names.items()}
-    return frame.select(
-        (pl.col(given[name]).cast(dtype) if name in given else pl.lit(None, dtype=dtype)).alias(name)
-        for name, dtype in schema.items()
-    )
+    """Return the columns under the names of the file; those of other sections, which are null, are left out."""
+    return frame.select(pl.col(old).cast(schema[new]).alias(new) for old, new in names.items())
 
 
 def _members(
