@@ -143,8 +143,11 @@ class Meter:
         if not frames or not self._expressions:
             return
         weighed = pl.concat(frames, rechunk=False, how="diagonal").with_columns(self._weight)  # once for all columns
-        full = [n for n, (name, dtype) in enumerate(self._schema.items())
-                if name in weighed.columns and (dtype.is_nested() or weighed[name].null_count() < weighed.height)]  # fmt: skip
+        full = [
+            n
+            for n, (name, dtype) in enumerate(self._schema.items())
+            if name in weighed.columns and (dtype.is_nested() or weighed[name].null_count() < weighed.height)
+        ]
         weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
         found = dict(zip(full, sums, strict=True))
         with self._lock:
