@@ -148,13 +148,14 @@ class _Squeeze:
 def _distinct(sort: ExternalSort, section: Section, duplicates: str) -> Iterator[pl.DataFrame]:
     squeeze = _Squeeze(section, duplicates)
     last: pl.DataFrame | None = None
-    for run in prepared(sort.sorted()):
-        frame = squeeze(run if last is None else pl.concat([last, run]))
-        if duplicates == "refuse" and section.fields:
-            _refuse_twice(frame, section)
-        fresh = frame if last is None else frame.slice(1)
-        last = frame.tail(1)
-        yield from fresh.iter_slices(ROWS)
+    with contextlib.closing(prepared(sort.sorted())) as runs:
+        for run in runs:
+            frame = squeeze(run if last is None else pl.concat([last, run]))
+            if duplicates == "refuse" and section.fields:
+                _refuse_twice(frame, section)
+            fresh = frame if last is None else frame.slice(1)
+            last = frame.tail(1)
+            yield from fresh.iter_slices(ROWS)
 
 
 def _refuse_twice(frame: pl.DataFrame, section: Section) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,14 +80,15 @@ def in_order(rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, mis
             sort.add(batch)
         last: pl.DataFrame | None = None
         seen = [*hidden.keys, *hidden.nulls, hidden.position]
-        for run in prepared(sort.sorted()):
-            if not run.height:
-                continue
-            again.put(run.select(*meter.schema), run[hidden.position])
-            given = run.select(seen)
-            _check(given if last is None else pl.concat([last, given]), hidden, missing)
-            last = given.tail(1)
-            yield from run.iter_slices(ROWS)
+        with closing(prepared(sort.sorted())) as runs:
+            for run in runs:
+                if not run.height:
+                    continue
+                again.put(run.select(*meter.schema), run[hidden.position])
+                given = run.select(seen)
+                _check(given if last is None else pl.concat([last, given]), hidden, missing)
+                last = given.tail(1)
+                yield from run.iter_slices(ROWS)
     if again.rows != meter.rows or again.checksums != meter.checksums:
         raise VerificationError("the sorted rows are not the rows that were read")
 

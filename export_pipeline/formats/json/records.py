@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -121,7 +121,7 @@ def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
                 one.cancel()
 
 
-def prepared(items: Iterable[T]) -> Iterator[T]:
+def prepared(items: Iterable[T]) -> Generator[T]:
     """Yield the items, none of them None; the next one is made by a thread while one is worked on."""
     given = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="json sort") as pool:
