@@ -49,6 +49,8 @@ class Options(BaseModel):
     """Whether the tag alone is enough where no field is required."""
     also: ClassVar[Mapping[str, str]] = {}
     """Other accepted spellings of options: given name -> field."""
+    never: ClassVar[Mapping[str, str]] = {}
+    """Options that a person may well expect and that there are none of -> why, and what does it instead."""
 
     @classmethod
     def option_names(cls) -> dict[str, str]:
@@ -89,7 +91,7 @@ class Options(BaseModel):
                 raise PydanticCustomError(
                     "unknown_option",
                     "unknown option '{option}' ({hint})",
-                    {"option": str(given), "hint": did_you_mean(given, written)},
+                    {"option": str(given), "hint": cls.never.get(str(given)) or did_you_mean(given, written)},
                 )
             if known[name] in out:
                 raise PydanticCustomError("twice", "'{option}' is given twice", {"option": str(given)})

@@ -144,8 +144,11 @@ def _cast(column: pl.Expr, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     return column.cast(wanted, strict=False)
 
 
-def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataType]) -> None:
-    """Refuse the first value that a cast would change: FormatError with column, row and value."""
+def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataType], written: Mapping[str, str]) -> None:
+    """Refuse the first value that a cast would change: FormatError with column, row and value.
+
+    `written` has the types as the export writes them.
+    """
     for name, wanted in casts.items():
         column = frame[name]
         cast = frame.select(_cast(pl.col(name), column.dtype, wanted)).to_series()
@@ -157,7 +160,7 @@ def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataTyp
         if wrong.any():
             at = wrong.arg_max() or 0
             raise FormatError(
-                f"column {name!r}, row {start + at + 1:,}: {_shown(column[at])} does not fit into {wanted}",
+                f"column {name!r}, row {start + at + 1:,}: {_shown(column[at])} does not fit into {written[name]}",
                 cure="Declare a type that holds it, or change the value before.",
             )
 

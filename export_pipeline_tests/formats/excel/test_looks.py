@@ -106,6 +106,7 @@ def test_nothing_of_it_costs_nothing(tmp_path: Path) -> None:
         ({"data_style": {"colour": "red"}}, "did you mean 'color'"),
         ({"data_style": {"color": "red"}}, "six hex digits"),
         ({"columns": {"a": {"wide": 3}}}, "unknown option 'wide'"),
+        ({"compression": "zip"}, "unknown option 'compression' .*is a zip file itself"),
     ],
 )
 def test_what_is_no_look_is_refused_by_name(options: dict[str, Any], said: str) -> None:
