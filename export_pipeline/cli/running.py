@@ -82,7 +82,7 @@ def tell(screen: Screen, result: ExportResult, *, as_json: bool = False) -> int:
         if as_json:
             sys.stdout.write(json.dumps(result.dump(defaults=True)) + "\n")
         else:
-            screen.result(result)
+            screen.result(result, brief=True)
         return 0
     cause, cure = TOLD.get(result.state, (f"the run is {result.state}", TOLD["failed"][1]))
     told = result.dump(defaults=True) | {"run_id": result.run_id or None}
