@@ -66,10 +66,11 @@ def test_every_option_of_the_model_is_in_the_launchpad() -> None:
         {"source": {"files": "flights-*.parquet"}, "sort": "-cost"},
         {"aggregate": {"group_by": "command"}, "pivot": {"rows": "agent", "columns": "status"}},
         {"format": {"parquet": {"partition_by": "status"}}},
+        {"format": {"excel": {"sheets": [{"name": "Runs", "rows": {"sort": "-runs"}}]}}},
         {"format": {"csv": {"seal": {"pgp": "partner.asc"}}}},
     ],
 )
-def test_what_needs_no_list_in_a_file_needs_none_in_the_launchpad(written: dict[str, Any]) -> None:
+def test_what_is_short_in_a_file_may_be_short_in_the_launchpad(written: dict[str, Any]) -> None:
     assert process_config(PARTIAL, written).success
 
 
