@@ -56,7 +56,8 @@ class Secret(Options):
         if not value:
             raise ConfigError(
                 f"the environment variable {self.env} is not set",
-                cure=f"Set it where exports run: export {self.env}=...",
+                cure=f"Set it where exports run: export {self.env}=... (while export-pipeline up runs, they run there: "
+                "set it there, and start it anew).",
             )
         return SecretStr(value)
 

@@ -54,6 +54,8 @@ def test_a_missing_value_is_an_error_with_a_cure(value: str | None, monkeypatch:
     with pytest.raises(ConfigError, match="EXPORT_HOOK is not set") as caught:
         Secret(env="EXPORT_HOOK").resolve()
     assert caught.value.cure is not None
+    assert "export EXPORT_HOOK=" in caught.value.cure
+    assert "export-pipeline up" in caught.value.cure  # which does not see what is set in another terminal
 
 
 @pytest.mark.parametrize("name", ["", "A B", "1A", "A=B", "${A}"])
