@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
+from export_pipeline.formats.texts import cut
 from export_pipeline.options import Options
 from export_pipeline.schemas import dtype_of
 
@@ -177,5 +178,4 @@ def refuse_nulls(frame: pl.DataFrame, start: int, names: Iterable[str]) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(repr(value) if isinstance(value, str) else str(value))
