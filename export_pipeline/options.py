@@ -25,6 +25,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsona
 from export_pipeline.errors import did_you_mean
 
 T = TypeVar("T")
+_SHOWN = 6
+"""Options that an error names where something else stands."""
 
 
 def snake(name: str) -> str:
@@ -77,8 +79,12 @@ class Options(BaseModel):
         """Accept camelCase, refuse unknown options with the nearest known name."""
         if cls.short is not None and isinstance(value, (str, int, float, list, tuple)):
             value = {cls.short: value}
-        if not isinstance(value, Mapping):
+        if isinstance(value, BaseModel):
             return value
+        if not isinstance(value, Mapping):
+            names = list(dict.fromkeys(info.alias or field for field, info in cls.model_fields.items()))
+            shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+            raise PydanticCustomError("options", "Input should be options by name ({names})", {"names": shown})
         known = cls.option_names()
         out: dict[str, Any] = {}
         for given, item in value.items():

@@ -97,7 +97,7 @@ def dotted(path: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-_PLAINLY = {"model_type": "options by name", "dict_type": "options by name", "bool_type": "true or false",
+_PLAINLY = {"dict_type": "options by name", "bool_type": "true or false",
             "bool_parsing": "true or false"}  # fmt: skip
 """Pydantic's kind of problem -> what should be there, in the words of a person who writes YAML."""
 

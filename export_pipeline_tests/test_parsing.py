@@ -78,7 +78,7 @@ def test_what_may_be_of_several_kinds_has_one_line_in_plain_words() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Look, {"borders": "thik"})
     assert caught.value.message == (
-        "borders: should be true or false or 'thin' or 'thick' or options by name, not 'thik'"
+        "borders: should be true or false or 'thin' or 'thick' or options by name (size), not 'thik'"
     )
 
 
