@@ -27,7 +27,7 @@ from export_pipeline.formats import AnyFormat, Csv
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
 from export_pipeline.notifications import AnyNotification
 from export_pipeline.options import Options
-from export_pipeline.query import Query, Sort, all_of, listed
+from export_pipeline.query import Query, Sorts, all_of, listed
 from export_pipeline.retries import Retry
 from export_pipeline.schedules import Schedule
 from export_pipeline.sources import AnySource
@@ -103,7 +103,7 @@ class ExportConfig(Options):
     """Groups and measures instead of single rows."""
     pivot: Pivot | None = None
     """Values of a column become columns."""
-    sort: Annotated[list[Sort], BeforeValidator(listed)] = Field(default_factory=list)
+    sort: Sorts = Field(default_factory=list)
     """Order of the rows; `-name` is descending. Nulls come last, ties keep the source's order."""
     limit: int | None = Field(None, ge=1)
     """At most this many rows, after sorting."""

@@ -26,12 +26,16 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+_MEND = "Mend it; export-pipeline schema describes every option of an export."
+
 
 class ExportError(Exception):
     """The root of every error this package raises on purpose."""
 
     transient: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    usual_cure: ClassVar[str] = "export-pipeline doctor finds what could keep exports from running here."
+    """What to do where an error itself has no cure."""
 
     def __init__(self, message: str, *, cure: str | None = None) -> None:
         super().__init__(message)
@@ -46,16 +50,20 @@ class ConfigError(ExportError, ValueError):
     """An export, a store or a command line is wrong; nothing was read, nothing was written."""
 
     exit_code = 2
+    usual_cure = _MEND
 
 
 class NotFoundError(ExportError, KeyError):
     """There is no export, store, dataset or run of that name."""
 
     exit_code = 2
+    usual_cure = "export-pipeline list shows the exports, export-pipeline history the runs."
 
 
 class SourceError(ExportError):
     """Rows cannot be read."""
+
+    usual_cure = "export-pipeline doctor looks at the stores."
 
 
 class SourceUnavailableError(SourceError):
@@ -66,6 +74,8 @@ class SourceUnavailableError(SourceError):
 
 class FormatError(ExportError):
     """Rows cannot be written in this format."""
+
+    usual_cure = _MEND
 
 
 class VerificationError(ExportError):
@@ -114,12 +124,16 @@ def did_you_mean(given: object, valid: Iterable[object], *, limit: int = 12) -> 
 
     >>> did_you_mean("delimeter", ["delimiter", "headers"])
     "did you mean 'delimiter'?"
+    >>> did_you_mean("cost", ["cost_usd", "host"])
+    "did you mean 'cost_usd'?"
     >>> did_you_mean("x", ["json", "csv"])
     'valid: csv, json'
     """
     names = sorted({str(name) for name in valid})
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(str(given).casefold(), folded, n=1, cutoff=0.6)
+    asked = str(given).casefold()
+    longer = [name for name in folded if asked and name.startswith((f"{asked}_", f"{asked}-"))]
+    near = longer[:1] if len(longer) == 1 else difflib.get_close_matches(asked, folded, n=1, cutoff=0.6)
     if near:
         return f"did you mean {folded[near[0]]!r}?"
     if not names:

@@ -25,6 +25,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsona
 from export_pipeline.errors import did_you_mean
 
 T = TypeVar("T")
+_SHOWN = 6
+"""Options that an error names where something else stands."""
 
 
 def snake(name: str) -> str:
@@ -49,6 +51,8 @@ class Options(BaseModel):
     """Whether the tag alone is enough where no field is required."""
     also: ClassVar[Mapping[str, str]] = {}
     """Other accepted spellings of options: given name -> field."""
+    never: ClassVar[Mapping[str, str]] = {}
+    """Options that a person may well expect and that there are none of -> why, and what does it instead."""
 
     @classmethod
     def option_names(cls) -> dict[str, str]:
@@ -75,8 +79,12 @@ class Options(BaseModel):
         """Accept camelCase, refuse unknown options with the nearest known name."""
         if cls.short is not None and isinstance(value, (str, int, float, list, tuple)):
             value = {cls.short: value}
-        if not isinstance(value, Mapping):
+        if isinstance(value, BaseModel):
             return value
+        if not isinstance(value, Mapping):
+            names = list(dict.fromkeys(info.alias or field for field, info in cls.model_fields.items()))
+            shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+            raise PydanticCustomError("options", "Input should be options by name ({names})", {"names": shown})
         known = cls.option_names()
         out: dict[str, Any] = {}
         for given, item in value.items():
@@ -89,7 +97,7 @@ class Options(BaseModel):
                 raise PydanticCustomError(
                     "unknown_option",
                     "unknown option '{option}' ({hint})",
-                    {"option": str(given), "hint": did_you_mean(given, written)},
+                    {"option": str(given), "hint": cls.never.get(str(given)) or did_you_mean(given, written)},
                 )
             if known[name] in out:
                 raise PydanticCustomError("twice", "'{option}' is given twice", {"option": str(given)})

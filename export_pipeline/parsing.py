@@ -52,18 +52,33 @@ def read(path: Path) -> yaml.Document:
 
 def explain(error: ValidationError, data: Any, *, name: str = "", document: yaml.Document | None = None) -> ConfigError:
     """Return the error a person can act on for pydantic's."""
-    lines = list(dict.fromkeys(_line(problem, data, name, document) for problem in error.errors(include_url=False)))
-    return ConfigError("\n".join(lines))
+    told: dict[tuple[str, str], list[str]] = {}
+    for problem in error.errors(include_url=False):
+        place = _place(problem, data, name, document)
+        wanted, given = _kind(problem)
+        if wanted:  # a value that may be of several kinds has a problem for each: `should be this or that, not 7`
+            told.setdefault((place, given), []).append(wanted)
+        else:
+            told[place, _message(problem)] = []
+    lines = [
+        f"should be {' or '.join(dict.fromkeys(wanted))}, not {text}" if wanted else text
+        for (_, text), wanted in told.items()
+    ]
+    return ConfigError(
+        "\n".join(
+            ": ".join(part for part in (place, line) if part) for (place, _), line in zip(told, lines, strict=True)
+        )
+    )
 
 
-def _line(problem: Mapping[str, Any], data: Any, name: str, document: yaml.Document | None) -> str:
+def _place(problem: Mapping[str, Any], data: Any, name: str, document: yaml.Document | None) -> str:
+    """Return where a problem is: file, line and option."""
     path = _written(problem["loc"], data)
-    message = _message(problem)
     context = problem.get("ctx", {})
     exact = (*path, context["option"]) if "option" in context else path
     line = document.line(exact) if document else None
     where = ", ".join(part for part in (name, f"line {line}" if line else "") if part)
-    return ": ".join(part for part in (where, dotted(path), message) if part)
+    return ": ".join(part for part in (where, dotted(path)) if part)
 
 
 def _written(loc: Iterable[str | int], data: Any) -> tuple[str | int, ...]:
@@ -82,14 +97,22 @@ def dotted(path: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
+_PLAINLY = {"dict_type": "options by name", "bool_type": "true or false",
+            "bool_parsing": "true or false"}  # fmt: skip
+"""Pydantic's kind of problem -> what should be there, in the words of a person who writes YAML."""
+
+
+def _kind(problem: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a value should be and what it is, where it is of a wrong kind; else two empty texts."""
+    message, begin = str(problem["msg"]), "Input should be "
+    if not message.startswith(begin):
+        return "", ""
+    shown = repr(problem["input"])
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    plain = _PLAINLY.get(str(problem["type"]))
+    return plain or message.removeprefix(begin).split(", unable")[0], shown
+
+
 def _message(problem: Mapping[str, Any]) -> str:
     kind, message = str(problem["type"]), str(problem["msg"])
-    if kind == "missing":
-        return f"{problem['loc'][-1]!r} is missing"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    if message.startswith("Input should be"):
-        shown = repr(problem["input"])
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        return f"{message.replace('Input should be', 'should be').split(', unable')[0]}, not {shown}"
-    return message
+    return f"{problem['loc'][-1]!r} is missing" if kind == "missing" else message.removeprefix("Value error, ")

@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import narwhals as nw
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from export_pipeline import times
 from export_pipeline.aggregations import Aggregate
@@ -53,6 +53,10 @@ class Sort(Options):
         if isinstance(value, str) and value.startswith("-"):
             return {"field": value[1:], "descending": True}
         return value
+
+
+Sorts = Annotated[list[Sort], BeforeValidator(listed, json_schema_input_type=str | list[Sort])]
+"""`-cost`, or a list of such: what to sort by."""
 
 
 class Query(Options):

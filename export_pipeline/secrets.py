@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.options import Options
@@ -33,6 +33,14 @@ class Secret(Options):
     env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", examples=["EXPORT_HOOK"])
     """The variable's name; it begins with `EXPORT_` or is listed under `environment` in `stores.yaml`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _never_itself(cls, value: Any) -> Any:
+        """Refuse a secret that stands in the export, without showing it."""
+        if isinstance(value, (Secret, Mapping)):
+            return value
+        raise ValueError(f"a secret is not written here: name the variable that holds it, {{env: {PREFIX}...}}")
+
     def resolve(self, environment: Collection[str] = ()) -> SecretStr:
         """Return the value; it prints as stars, and `get_secret_value` is for the call that needs it.
 
@@ -48,7 +56,8 @@ class Secret(Options):
         if not value:
             raise ConfigError(
                 f"the environment variable {self.env} is not set",
-                cure=f"Set it where exports run: export {self.env}=...",
+                cure=f"Set it where exports run: export {self.env}=... (while export-pipeline up runs, they run there: "
+                "set it there, and start it anew).",
             )
         return SecretStr(value)
 

@@ -10,7 +10,7 @@ from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
 from export_pipeline.filters import AnyFilter
 from export_pipeline.options import Options
-from export_pipeline.query import Query, Sort, all_of, listed
+from export_pipeline.query import Query, Sorts, all_of
 
 
 class Table(Options):
@@ -24,7 +24,7 @@ class Table(Options):
     """Groups and measures instead of single rows."""
     pivot: Pivot | None = None
     """Values of a column become columns."""
-    sort: Annotated[list[Sort], BeforeValidator(listed)] = Field(default_factory=list)
+    sort: Sorts = Field(default_factory=list)
     """Order of the rows; `-name` is descending."""
     limit: int | None = Field(None, ge=1)
     """At most this many rows, after sorting."""

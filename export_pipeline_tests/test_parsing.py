@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 
@@ -69,6 +69,17 @@ def test_a_file_that_cannot_be_read_is_said_to_be(tmp_path: Path) -> None:
 def test_data_without_a_file_is_told_by_path_alone() -> None:
     with pytest.raises(ConfigError, match=r"^do\.step\.size: should be a valid integer, not \[\]$"):
         parse(Walk, {"name": "x", "do": {"step": {"size": []}}})
+
+
+def test_what_may_be_of_several_kinds_has_one_line_in_plain_words() -> None:
+    class Look(Options):
+        borders: bool | Literal["thin", "thick"] | Step
+
+    with pytest.raises(ConfigError) as caught:
+        parse(Look, {"borders": "thik"})
+    assert caught.value.message == (
+        "borders: should be true or false or 'thin' or 'thick' or options by name (size), not 'thik'"
+    )
 
 
 def test_helpers() -> None:

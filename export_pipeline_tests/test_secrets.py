@@ -7,7 +7,9 @@ import pickle
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from export_pipeline.config import ExportConfig
 from export_pipeline.errors import ConfigError
+from export_pipeline.parsing import parse
 from export_pipeline.secrets import Secret, redact
 
 VALUE = "s3cret/value?x=1"
@@ -52,12 +54,22 @@ def test_a_missing_value_is_an_error_with_a_cure(value: str | None, monkeypatch:
     with pytest.raises(ConfigError, match="EXPORT_HOOK is not set") as caught:
         Secret(env="EXPORT_HOOK").resolve()
     assert caught.value.cure is not None
+    assert "export EXPORT_HOOK=" in caught.value.cure
+    assert "export-pipeline up" in caught.value.cure  # which does not see what is set in another terminal
 
 
 @pytest.mark.parametrize("name", ["", "A B", "1A", "A=B", "${A}"])
 def test_a_bad_name_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         Secret(env=name)
+
+
+def test_a_secret_that_is_written_out_is_refused_unseen() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^format\.csv\.compression\.zip\.password: a secret is not written"
+    ) as caught:
+        parse(ExportConfig, {"name": "a", "format": {"csv": {"compression": {"zip": {"password": VALUE}}}}})
+    assert VALUE not in str(caught.value)
 
 
 def test_redact_finds_every_spelling() -> None:

@@ -39,7 +39,7 @@ def validate_command(home: Home, targets: tuple[str, ...], sets: tuple[str, ...]
         try:
             made = _planned(home, find_target(home, name, sets=sets))
         except ExportError as error:
-            cure, again = error.cure or failures.cure_for(error), failures.command("validate", name)
+            cure, again = error.cure or error.usual_cure, failures.command("validate", name)
             screen.failure(f"{name}: {failures.one_line(error.message)}", failures.one_line(cure), again)
             code = 2
             continue

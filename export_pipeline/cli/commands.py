@@ -101,7 +101,7 @@ def run(arguments: list[str]) -> int:
         return failures.tell(arguments, str(error) or failures.CANCELLED[0], failures.CANCELLED[1], CANCELLED)
     except ExportError as error:
         failures.trace()
-        return failures.tell(arguments, error.message, error.cure or failures.cure_for(error), error.exit_code)
+        return failures.tell(arguments, error.message, error.cure or error.usual_cure, error.exit_code)
     except BrokenPipeError:
         return 1
     except Exception as error:  # what nobody foresaw is told like everything else

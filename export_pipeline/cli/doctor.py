@@ -119,7 +119,7 @@ def _look(what: str, look: Callable[[], object]) -> Finding:
         look()
     except ExportError as error:
         told = failures.one_line(error.message)
-        return Finding(escape(f"{what}: {told}"), good=False, cure=error.cure or failures.cure_for(error))
+        return Finding(escape(f"{what}: {told}"), good=False, cure=error.cure or error.usual_cure)
     except Exception as error:  # a library's own words, about a file that is no database, for example
         return Finding(escape(f"{what}: {failures.one_line(str(error))}"), good=False, cure=REPORT)
     return Finding(escape(what))

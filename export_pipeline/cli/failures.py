@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from export_pipeline import errors
-
 if TYPE_CHECKING:
     import click
 
@@ -23,13 +21,6 @@ TYPED: ContextVar[Sequence[str]] = ContextVar("typed", default=())
 """The arguments of the command that runs, all of them."""
 PREFIX: ContextVar[Sequence[str]] = ContextVar("prefix", default=())
 """Those of them that say which home is meant."""
-CURES: tuple[tuple[type[errors.ExportError], str], ...] = (
-    (errors.ConfigError, f"Mend it; {PROGRAM} schema describes every option of an export."),
-    (errors.NotFoundError, f"{PROGRAM} list shows the exports, {PROGRAM} history the runs."),
-    (errors.SourceError, f"{PROGRAM} doctor looks at the stores."),
-    (errors.ExportError, f"{PROGRAM} doctor finds what could keep exports from running here."),
-)
-"""Kind of error -> what to do where the error itself has no cure."""
 CANCELLED = ("cancelled: nothing half-written is left", "What has a receipt already stays, and is not sent twice.")
 """Cause and cure of what somebody stopped."""
 NOT_LAUNCHED: dict[str, Any] = {
@@ -42,11 +33,6 @@ NOT_LAUNCHED: dict[str, Any] = {
     "losses": [],
 }
 """What a program that reads JSON finds where no run came about."""
-
-
-def cure_for(error: errors.ExportError) -> str:
-    """Return what to do about an error that does not say it itself."""
-    return next(cure for kind, cure in CURES if isinstance(error, kind))
 
 
 def one_line(text: str) -> str:

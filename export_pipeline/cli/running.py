@@ -15,7 +15,7 @@ from export_pipeline import times, yaml
 from export_pipeline.cli import failures
 from export_pipeline.cli.screen import Bar, Screen
 from export_pipeline.cli.targets import Target, find_target
-from export_pipeline.errors import ConfigError
+from export_pipeline.errors import ConfigError, ExportError
 from export_pipeline.launches import Launch
 from export_pipeline.pace import Pace
 from export_pipeline.results import ExportResult
@@ -24,7 +24,7 @@ from export_pipeline.service import ExportService
 CODES = {"done": 0, "failed": 1, "cancelled": 130}
 """How a run ended -> exit code."""
 TOLD = {
-    "failed": ("the run failed", "export-pipeline doctor finds what could keep exports from running here."),
+    "failed": ("the run failed", ExportError.usual_cure),
     "cancelled": failures.CANCELLED,
 }
 """How a run ended -> cause and cure where the run itself says nothing of it."""
@@ -82,7 +82,7 @@ def tell(screen: Screen, result: ExportResult, *, as_json: bool = False) -> int:
         if as_json:
             sys.stdout.write(json.dumps(result.dump(defaults=True)) + "\n")
         else:
-            screen.result(result)
+            screen.result(result, brief=True)
         return 0
     cause, cure = TOLD.get(result.state, (f"the run is {result.state}", TOLD["failed"][1]))
     told = result.dump(defaults=True) | {"run_id": result.run_id or None}

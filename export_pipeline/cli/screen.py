@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from export_pipeline.cli import failures
 from export_pipeline.pace import Pace
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ WIDE = 10_000
 """Characters of a line of a table that goes into a file or a pipe: nothing is wrapped or cut there."""
 PAUSE = 5.0
 """Seconds between two lines of progress where no bar can be shown."""
+_FEW = 5
+"""Losses that a run shows; a workbook of several sheets may have dozens, and `status` shows them all."""
 STAGES = ("plan", "extract", "filter", "aggregate", "write", "verify", "deliver")
 
 
@@ -87,15 +90,23 @@ class Screen:
         """Print what is wrong."""
         self.err.print(escape(what), style="bold red")
 
-    def result(self, result: ExportResult) -> None:
-        """Print the files of a run that went well, with what proves them."""
+    def result(self, result: ExportResult, *, brief: bool = False) -> None:
+        """Print the files of a run that went well, with what proves them; `brief`: only the first few of the losses."""
         for receipt in result.receipts:
             if receipt.skipped:
                 self.note(f"{receipt.name}: not sent again, {receipt.reason}")
             elif receipt.reason:
                 self.note(f"{receipt.name}: {receipt.reason}")
-        for (output, why), columns in _by_reason(result.losses).items():
-            self.note(f"{output}: {', '.join(columns)}: {why}" if columns else f"{output}: {why}")
+        losses = [
+            f"{output}: {', '.join(columns)}: {why}" if columns else f"{output}: {why}"
+            for (output, why), columns in _by_reason(result.losses).items()
+        ]
+        shown = losses[:_FEW] if brief and len(losses) > _FEW + 1 else losses
+        for line in shown:
+            self.note(line)
+        if len(shown) < len(losses):
+            more = len(losses) - len(shown)
+            self.note(f"and {more} more of these: {failures.command('status', result.run_id[:8])}")
         rate = f", {result.rows / result.seconds:,.0f} rows/s" if result.seconds > 0 and result.rows else ""
         self.note(f"{result.export}: {result.seconds:.1f} s{rate}, run {result.run_id}")
         for file in result.files:

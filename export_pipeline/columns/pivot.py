@@ -58,7 +58,8 @@ class Pivot(Options):
     or a percentile such as `p95`."""
     totals: bool | Literal["row", "column"] = False
     """Whether there is a last row, a last column, or (true) both, of all rows by the same function: the total of an
-    average is the average of everything. The first key column becomes text for the row's label, `Total`."""
+    average is the average of everything, also of what `limit` leaves out. The first key column becomes text for the
+    row's label, `Total`."""
     max_columns: int = Field(200, ge=1, le=16_000)
     """Most columns that values may become, totals not counted; more are refused."""
     sorted: bool = True

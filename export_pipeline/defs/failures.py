@@ -14,9 +14,7 @@ from export_pipeline.retries import Retry
 
 def failure(error: ExportError) -> dg.Failure:
     """Return the failure that shows a person the cause in its first line and the cure in its second."""
-    metadata = {"cause": error.message, "error": type(error).__name__}
-    if error.cure is not None:
-        metadata["cure"] = error.cure
+    metadata = {"cause": error.message, "cure": error.cure or error.usual_cure, "error": type(error).__name__}
     return dg.Failure(str(error), metadata, allow_retries=False)
 
 

@@ -62,10 +62,9 @@ def _written(written: Written, plan: Plan) -> Metadata:
         artifact = written.artifacts[file.label]
         for name, value in _file(artifact).items():
             shown[name if len(plan.files) == 1 else f"{file.label}_{name}"] = value
-    shown["losses"] = losses_table(written)
     if written.rows and not any(file.format.confidential for file in plan.files):
         shown["preview"] = preview(plan, written)
-    return shown
+    return shown | {"losses": losses_table(written)}  # the longest comes last
 
 
 def _file(artifact: Artifact) -> Metadata:
@@ -169,11 +168,14 @@ def _shown(value: Any) -> str | int | float | bool | None:
 
 
 def losses_table(written: Written) -> Any:
-    """Return what the formats could not hold, by file and column; a word where they held everything."""
+    """Return what the formats could not hold, by file and reason; a word where they held everything."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for artifact in written.artifacts.values():
+        for loss in artifact.losses:
+            columns.setdefault((artifact.name, loss.why), []).extend([loss.column] if loss.column else [])
     records = [
-        dg.TableRecord({"file": artifact.name, "column": loss.column or "", "why": loss.why})
-        for artifact in written.artifacts.values()
-        for loss in artifact.losses
+        dg.TableRecord({"file": file, "columns": ", ".join(names), "why": why})
+        for (file, why), names in columns.items()
     ]
     return dg.MetadataValue.table(records) if records else "none"
 

@@ -40,11 +40,15 @@ class About(Options):
 
     def read(self, option: str, file: str, limit: int) -> bytes:
         """Return the bytes of a file that an option names; ConfigError where it cannot be read, or has more of them."""
+        path = self.locate(option, file)
         try:
-            with self.locate(option, file).open("rb") as opened:
+            with path.open("rb") as opened:
                 data = opened.read(limit + 1)
         except OSError as error:
-            raise ConfigError(f"{option}: {file!r} cannot be read: {error.strerror}") from error
+            raise ConfigError(
+                f"{option}: {file!r} cannot be read: {error.strerror}",
+                cure=f"It was looked for at {path}; relative names begin in {self.folder or 'the current folder'}.",
+            ) from error
         if len(data) > limit:
             raise ConfigError(f"{option}: {file!r} has more than {limit:,} bytes")
         return data

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from export_pipeline.aggregations.groups import Names
 from export_pipeline.errors import ConfigError, VerificationError, not_installed
 from export_pipeline.formats.pgp import Pump, Sieve, passing_key
 from export_pipeline.formats.sink import Sink
@@ -47,9 +48,9 @@ class Pgp(Options):
     extension: ClassVar[str] = ".pgp"
     media_type: ClassVar[str] = "application/pgp-encrypted"
 
-    recipients: list[str] = Field(min_length=1)
-    """Files of public keys (`gpg --export --armor NAME`), relative to the export's folder and in a folder that exports
-    may read. A file may hold several keys; whoever has one of the private keys can read the result."""
+    recipients: Annotated[Names, Field(min_length=1)]
+    """Files of public keys (`gpg --export --armor NAME`), relative to the home folder and in a folder that exports may
+    read. A file may hold several keys; whoever has one of the private keys can read the result."""
 
     def stripped(self, name: str) -> str:
         """Return the name of the plain file inside."""
@@ -119,7 +120,7 @@ def _certificates(name: str, data: bytes) -> list[Any]:
     import pysequoia
     from pysequoia.packet import PacketPile
 
-    cure = "Export the public key: gpg --export --armor NAME > " + Path(name).name
+    cure = "Export the public key: gpg --export --armor NAME > public.asc"
     try:
         secret = any("Secret" in str(packet.tag) for packet in PacketPile.from_bytes(data))
         certs = list(pysequoia.Cert.split_bytes(data))

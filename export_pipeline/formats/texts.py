@@ -135,10 +135,18 @@ def refuse_non_finite(frame: pl.DataFrame, start: int) -> None:
                 raise refusal(name, start, wrong, "is not a finite number", "Choose another `non_finite` than `error`.")
 
 
-def refusal(name: str, start: int, wrong: pl.Series, why: str, cure: str) -> FormatError:
-    """Return the error that names column and row (counted from 1) of the first wrong value."""
-    row = start + (wrong.arg_max() or 0) + 1
-    return FormatError(f"column {name!r}, row {row:,}: the value {why}", cure=cure)
+def refusal(
+    name: str, start: int, wrong: pl.Series, why: str, cure: str, texts: pl.Series | None = None
+) -> FormatError:
+    """Return the error that names column and row (counted from 1) of the first wrong value, and the text that it is."""
+    at = wrong.arg_max() or 0
+    shown = "" if texts is None else f": {cut(repr(texts[at]))}"
+    return FormatError(f"column {name!r}, row {start + at + 1:,}: the value {why}{shown}", cure=cure)
+
+
+def cut(text: str) -> str:
+    """Return the beginning of a text that may be long."""
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _BECOMES: tuple[tuple[tuple[type[pl.DataType], ...], str], ...] = (

@@ -80,11 +80,20 @@ def parts_of(pattern: str) -> list[Part]:
     return parts
 
 
+_FOREIGN = {
+    "dd": ("the weekday", {"D", "DD", "Do", "DDD", "DDDD", "DDDo"}),
+    "mm": ("minutes", {"H", "HH", "h", "hh", "k", "kk"}),
+}
+"""Days and months of other languages -> what they are in moment's, and the tokens beside which they are meant so."""
+_YEARS = {"YYYY", "YY", "yyyy", "yy"}
+
+
 def check_pattern(pattern: str) -> str:
     """Return the pattern of an option, which must have a token.
 
     Raises:
-        ConfigError: What `parts_of` refuses; no token at all; a pattern of strftime (``%Y-%m-%d``).
+        ConfigError: What `parts_of` refuses; no token at all; a pattern of strftime (``%Y-%m-%d``), of a spreadsheet
+            (``yyyy-mm-dd``) or of Java (``yyyy-MM-dd``), which moment.js would fill with minutes and weekdays.
     """
     parts = parts_of(pattern)
     unbracketed = re.sub(_BRACKETED, "", pattern)
@@ -93,7 +102,14 @@ def check_pattern(pattern: str) -> str:
             f"the date pattern {pattern!r} is written for strftime ({found[0]!r})",
             cure="Use moment.js tokens: YYYY-MM-DD HH:mm:ss. Write a percent sign in brackets: [%].",
         )
-    if not any(part.is_token for part in parts):
+    tokens = {part.text for part in parts if part.is_token}
+    for token, (meaning, beside) in _FOREIGN.items():
+        if token in tokens and tokens & _YEARS and not tokens & beside:
+            raise ConfigError(
+                f"the date pattern {pattern!r} has {token!r}, which is {meaning}",
+                cure="Use moment.js tokens: YYYY-MM-DD HH:mm:ss.",
+            )
+    if not tokens:
         raise ConfigError(f"the date pattern {pattern!r} has no date token", cure="Write one such as YYYY-MM-DD.")
     return pattern
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from export_pipeline.defs.failures import explained
-from export_pipeline.errors import DeliveryError, ExportError, SourceUnavailableError
+from export_pipeline.defs.failures import explained, failure
+from export_pipeline.errors import ConfigError, DeliveryError, ExportError, SourceError, SourceUnavailableError
 from export_pipeline.retries import Retry
 
 QUICK = Retry(attempts=4, delay=timedelta(seconds=0.1), max_delay=timedelta(seconds=0.25))
@@ -60,6 +60,14 @@ def test_after_the_last_attempt_the_error_itself_is_shown() -> None:
         "cure": "Close it.",
         "error": "SourceUnavailableError",
     }
+
+
+def test_an_error_without_a_cure_has_that_of_its_kind() -> None:
+    for error, cure in (
+        (ConfigError("no such column"), "Mend it;"),
+        (SourceError("no rows"), "export-pipeline doctor"),
+    ):
+        assert str(failure(error).metadata["cure"].value).startswith(cure)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,20 @@ def test_every_option_of_the_model_is_in_the_launchpad() -> None:
     assert not any(field.is_required for field in PARTIAL.fields.values())
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"source": {"files": "flights-*.parquet"}, "sort": "-cost"},
+        {"aggregate": {"group_by": "command"}, "pivot": {"rows": "agent", "columns": "status"}},
+        {"format": {"parquet": {"partition_by": "status"}}},
+        {"format": {"excel": {"sheets": [{"name": "Runs", "rows": {"sort": "-runs"}}]}}},
+        {"format": {"csv": {"seal": {"pgp": "partner.asc"}}}},
+    ],
+)
+def test_what_is_short_in_a_file_may_be_short_in_the_launchpad(written: dict[str, Any]) -> None:
+    assert process_config(PARTIAL, written).success
+
+
 def test_no_type_reads_the_environment() -> None:
     for kind in (WHOLE, PARTIAL):
         names = {found.given_name for found in kind.type_iterator()}

@@ -59,7 +59,7 @@ def test_what_quotes_cannot_tell_apart_is_a_named_loss(quotes: str, said: str | 
 
 def test_values_that_need_quotes_are_refused_by_name(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": ["x", "y"], "b": ["1", "2,3"]})
-    with pytest.raises(FormatError, match="column 'b', row 2: the value needs quotes"):
+    with pytest.raises(FormatError, match="column 'b', row 2: the value needs quotes: '2,3'"):
         Csv(quotes="none").write(frame.lazy(), tmp_path / "x.csv")
     with pytest.raises(ConfigError, match="'a,b' needs quotes"):
         Csv(quotes="none").check(pl.Schema({"a,b": pl.Int64()}))

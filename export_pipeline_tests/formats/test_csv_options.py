@@ -125,7 +125,7 @@ def test_what_is_not_ascii(policy: str, text: str, tmp_path: Path) -> None:
 
 
 def test_what_is_not_ascii_is_refused_by_row(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="column 't', row 2: the value is not ASCII"):
+    with pytest.raises(FormatError, match="column 't', row 2: the value is not ASCII: 'é'"):
         csv_of(encoding="ascii").write(pl.LazyFrame({"t": ["x", "é"]}), tmp_path / "x.csv")
     with pytest.raises(ConfigError, match="the header 'é' is not ASCII"):
         csv_of(encoding="ascii").check(pl.Schema({"é": pl.Int64()}))

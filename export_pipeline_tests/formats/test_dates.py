@@ -209,6 +209,8 @@ def test_nanoseconds_are_kept_where_asked_for() -> None:
         ("", "has no date token"),
         ("[YYYY]", "has no date token"),
         ("%Y-%m-%d", r"written for strftime \('%Y'\)"),
+        ("yyyy-MM-dd", "has 'dd', which is the weekday"),
+        ("YYYY-mm-DD", "has 'mm', which is minutes"),
         ("YYYY zz", "token 'zz' in 'YYYY zz' is not supported"),
         ("YYYY\nMM", "has a line end"),
     ],

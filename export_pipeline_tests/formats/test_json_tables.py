@@ -106,6 +106,11 @@ def test_a_key_that_is_not_in_the_rows_is_refused(given: Any, says: str, tmp_pat
     [
         ({"agents": {"key": "name", "rows": OWN}}, {}, "every entity has rows of its own"),
         ({"a": {"key": "x"}}, {"r": {"from": "a", "to": "a", "rowsOf": "b"}}, "there is no entity 'b'"),
+        (
+            {"a": {"key": "x"}, "b": {"key": "x", "fields": []}},
+            {"r": {"from": "a", "to": "b"}},
+            "both keys would be .* 'x'",
+        ),
         ({"a": {"key": "x"}, "b": {"key": "y"}}, {}, "both take what is left"),
     ],
 )

@@ -162,13 +162,13 @@ class Csv(CsvOptions):
         if self.date_format or self.number_format or self.column_formats or self.formula_guard == "error":
             for refused, (why, cure) in cells.REFUSED.items():
                 if (wrong := (texts == refused).fill_null(value=False)).any():
-                    raise refusal(name, start, wrong, why, cure)
+                    raise refusal(name, start, wrong, why, cure, texts)
         if self.encoding == "ascii" and self.ascii_policy == "refuse" and (wrong := beyond_ascii(texts)).any():
-            raise refusal(name, start, wrong, "is not ASCII", "Use encoding: utf-8, or another ascii_policy.")
+            raise refusal(name, start, wrong, "is not ASCII", "Use encoding: utf-8, or another ascii_policy.", texts)
         if self.quotes == "none":
             wrong = texts.str.contains(self.dialect.forbidden).fill_null(value=False)
             if wrong.any():
-                raise refusal(name, start, wrong, "needs quotes", "Use quotes: minimal.")
+                raise refusal(name, start, wrong, "needs quotes", "Use quotes: minimal.", texts)
 
     def continued(self) -> Csv:
         """Return the format of a part's later records."""

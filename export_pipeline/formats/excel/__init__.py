@@ -57,6 +57,10 @@ class Excel(SheetOptions, Format):
     tag: ClassVar[str] = "excel"
     extension: ClassVar[str] = ".xlsx"
     media_type: ClassVar[str] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    never: ClassVar[Mapping[str, str]] = {
+        "compression": "a workbook is a zip file itself; for few eyes only: seal: {pgp: [partner.asc]}",
+        "password": "seal: {pgp: [partner.asc]} encrypts the file, protection keeps its cells from changes",
+    }
 
     workbook: WorkbookProperties = WorkbookProperties()
     """What the workbook says about itself."""

@@ -29,7 +29,7 @@ class Image(Options):
     """A picture on each sheet."""
 
     file: str = Field(min_length=1)
-    """A PNG or JPEG file of at most 10 MB; relative to the export's folder, and in a folder that exports may read."""
+    """A PNG or JPEG file of at most 10 MB; relative to the home folder, and in a folder that exports may read."""
     cell: CellAddress = "A1"
     """The cell that its upper left corner stands on; `first_row` makes room above the data."""
     width: int | None = Field(None, ge=1, le=10_000)
@@ -39,13 +39,7 @@ class Image(Options):
 
     def load(self, about: About) -> Picture:
         """Return the picture; ConfigError where there is none, or where it may not be read."""
-        try:
-            with about.locate("excel: images", self.file).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"excel: images: {self.file!r} cannot be read: {error.strerror}") from error
-        if len(data) > MAX_BYTES:
-            raise ConfigError(f"excel: images: {self.file!r} has more than {MAX_BYTES:,} bytes")
+        data = about.read("excel: images", self.file, MAX_BYTES)
         kind, width, height = _size(data, self.file)
         if self.width and not self.height:
             shown = (self.width, max(1, round(height * self.width / width)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import to_jsonable_python
 
 from export_pipeline.formats.excel.names import numbered
@@ -33,6 +34,13 @@ class Sheet(SheetOptions):
     rows: Table | None = None
     """Rows of its own, such as `{source: hosts, sort: name}` or `{aggregate: {group_by: [status], measures: {runs:
     count}}}`; else those of the export."""
+
+    @classmethod
+    def describe(cls, described: JsonSchemaValue) -> None:
+        """Describe `name`, too, by which examples call a sheet."""
+        super().describe(described)
+        options = described["properties"]
+        options["name"] = {**options["sheet_name"], "description": "Its name, as `sheet_name`."}
 
     @model_serializer(mode="wrap")
     def _given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from export_pipeline.options import Options
 
@@ -62,6 +62,11 @@ class Border(Options):
     """Kind of the lines."""
     color: Color = "BFBFBF"
     """Color of the lines."""
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, dump: SerializerFunctionWrapHandler) -> Any:
+        """Say `thin` where only defaults are left: an empty mapping would be shown as no border at all."""
+        return dump(self) or self.line
 
     def of_cell(self) -> Any:
         """Return the border of a cell of openpyxl."""

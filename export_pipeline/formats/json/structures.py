@@ -143,6 +143,12 @@ class Normalized(Options):
                     raise ValueError(
                         f"relationship {name!r}: there is no entity {end!r} ({did_you_mean(end, self.entities)})"
                     )
+            ends = self._keys_of(relationship)
+            if relationship.from_ != relationship.to and ends["from_key"] == ends["to_key"]:
+                raise ValueError(
+                    f"relationship {name!r}: both keys would be the column {ends['to_key']!r}: say with "
+                    f"from_key or to_key which column has the key of {relationship.from_!r} or {relationship.to!r}"
+                )
         shared = {name: entity for name, entity in self.entities.items() if entity.rows is None}
         if not shared:
             raise ValueError("every entity has rows of its own: leave `rows` out of one, which has those of the export")
@@ -165,12 +171,15 @@ class Normalized(Options):
         for name, one in self.relationships.items():
             holder = one.rows_of or one.to
             if (holder if holder in own else None) == table:
-                keys = {
-                    "from_key": one.from_key or self.entities[one.from_].key,
-                    "to_key": one.to_key or self.entities[one.to].key,
-                }
-                told[name] = one.replace(**keys)
+                told[name] = one.replace(**self._keys_of(one))
         return self.model_copy(update={"entities": entities, "relationships": told})
+
+    def _keys_of(self, one: Relationship) -> dict[str, str]:
+        """Return the columns that both keys of a relationship stand in."""
+        return {
+            "from_key": one.from_key or self.entities[one.from_].key,
+            "to_key": one.to_key or self.entities[one.to].key,
+        }
 
     def check(self, schema: Mapping[str, pl.DataType]) -> None:
         """Refuse keys that are no columns or no texts, and unknown fields; of what `held_by` returned."""

@@ -9,6 +9,7 @@ from typing import Annotated, BinaryIO, ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, PrivateAttr, model_validator
 
+from export_pipeline.aggregations.groups import Names
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.about import About
 from export_pipeline.formats.base import Format
@@ -51,13 +52,13 @@ class Parquet(Format):
     """What single columns are in the file, `{fields: [{name, type, nullable, rename, metadata}], metadata: {...}}`."""
     metadata: dict[str, str] = Field(default_factory=dict)
     """Notes on the file, key and text, that readers find in its footer."""
-    bloom_filters: list[str] = Field(default_factory=list)
+    bloom_filters: Names = Field(default_factory=list)
     """Columns with a bloom filter, with which readers skip row groups when they look for one value of many. Such a file
     is written by Arrow, which takes about twice as long and makes larger files."""
     sorting_columns: list[SortedBy] = Field(default_factory=list)
     """Columns by which the rows are sorted, noted for readers: `[at, {column: id, descending: true}]`. The rows are
     checked, not sorted. Such a file is written by Arrow, too."""
-    partition_by: list[str] = Field(default_factory=list)
+    partition_by: Names = Field(default_factory=list)
     """Columns whose values become folders in Hive layout, `agent=a-1/part-0.parquet`; the output is then a folder."""
     partition_values: dict[str, str | int | bool] = Field(default_factory=dict)
     """Constant keys before those of the columns: `{dt: 2026-11-23}`."""
@@ -179,7 +180,8 @@ class Parquet(Format):
     def guard(self, schema: pl.Schema) -> Look | None:
         """Return what refuses values that a declared type would change."""
         casts = self.declared.casts(schema)
-        return (lambda frame, start: refuse_lossy(frame, start, casts)) if casts else None
+        written = {field.name: str(field.type) for field in self.declared.fields}
+        return (lambda frame, start: refuse_lossy(frame, start, casts, written)) if casts else None
 
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Apply what is declared, and cast 128-bit integers, the only type that Parquet lacks."""

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
+from export_pipeline.formats.texts import cut
 from export_pipeline.options import Options
 from export_pipeline.schemas import dtype_of
 
@@ -144,8 +145,11 @@ def _cast(column: pl.Expr, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     return column.cast(wanted, strict=False)
 
 
-def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataType]) -> None:
-    """Refuse the first value that a cast would change: FormatError with column, row and value."""
+def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataType], written: Mapping[str, str]) -> None:
+    """Refuse the first value that a cast would change: FormatError with column, row and value.
+
+    `written` has the types as the export writes them.
+    """
     for name, wanted in casts.items():
         column = frame[name]
         cast = frame.select(_cast(pl.col(name), column.dtype, wanted)).to_series()
@@ -157,7 +161,7 @@ def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataTyp
         if wrong.any():
             at = wrong.arg_max() or 0
             raise FormatError(
-                f"column {name!r}, row {start + at + 1:,}: {_shown(column[at])} does not fit into {wanted}",
+                f"column {name!r}, row {start + at + 1:,}: {_shown(column[at])} does not fit into {written[name]}",
                 cure="Declare a type that holds it, or change the value before.",
             )
 
@@ -174,5 +178,4 @@ def refuse_nulls(frame: pl.DataFrame, start: int, names: Iterable[str]) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(repr(value) if isinstance(value, str) else str(value))

@@ -31,7 +31,7 @@ def _listed(value: object) -> object:
 class FilesSource(Source):
     """The rows of one or several files, one after another. Columns are found by name; a file may lack some."""
 
-    files: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+    files: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(min_length=1)]
     """A file, a pattern such as ``flights-*.parquet`` or ``data/**/*.csv``, or a list of them."""
     format: AnyFileFormat | None = None
     """The format; found by the ending of the names where it is left out."""

@@ -48,6 +48,15 @@ def test_data_style_and_a_column_of_its_own(tmp_path: Path) -> None:
     assert page.column_dimensions["C"].width == 20
 
 
+@pytest.mark.parametrize(
+    ("given", "dumped"), [(True, True), ("thin", "thin"), ("thick", {"line": "thick"}), ({"color": "FF0000"},) * 2]
+)
+def test_borders_are_written_down_so_that_they_are_seen(given: Any, dumped: Any) -> None:
+    form = Excel(borders=given)
+    assert form.dump()["borders"] == dumped
+    assert Excel(borders=dumped) == form
+
+
 @pytest.mark.parametrize("compact", [False, True])
 def test_borders_are_around_all_cells_also_those_without_a_value(compact: bool, tmp_path: Path) -> None:
     form = Excel.model_validate({"borders": {"line": "medium", "color": "112233"}, "compact": compact})
@@ -106,6 +115,7 @@ def test_nothing_of_it_costs_nothing(tmp_path: Path) -> None:
         ({"data_style": {"colour": "red"}}, "did you mean 'color'"),
         ({"data_style": {"color": "red"}}, "six hex digits"),
         ({"columns": {"a": {"wide": 3}}}, "unknown option 'wide'"),
+        ({"compression": "zip"}, "unknown option 'compression' .*is a zip file itself"),
     ],
 )
 def test_what_is_no_look_is_refused_by_name(options: dict[str, Any], said: str) -> None:

@@ -292,7 +292,11 @@ def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
         Excel(template={"file": "../good.xlsx"}).ready(
             pl.Schema({"id": pl.Int64()}), About(folder=tmp_path / "a", roots=(tmp_path / "a",))
         )
-    Excel(template={"file": "good.xlsx"}).ready(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))
+    with pytest.raises(
+        ConfigError, match=f"looked for at {tmp_path}/a/good.xlsx; relative names begin in {tmp_path}/a"
+    ):
+        Excel(template="good.xlsx").ready(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path / "a"))
+    Excel(template="good.xlsx").ready(pl.Schema({"id": pl.Int64()}), About(folder=tmp_path))
 
 
 @pytest.mark.parametrize("option", [{"zoom": 50}, {"sheet_name": "x"}, {"table": "none"}, {"totals": {"id": "sum"}}])

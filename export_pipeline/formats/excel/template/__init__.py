@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import AfterValidator, Field, model_validator
@@ -42,8 +42,10 @@ def _workbook(file: str) -> str:
 class Template(Options):
     """A workbook that the rows are put into. Everything else of it stays; what stands below the rows moves down."""
 
+    short: ClassVar[str | None] = "file"
+
     file: Annotated[str, Field(min_length=1), AfterValidator(_workbook)]
-    """A workbook, or a template of Excel, with or without macros (.xlsx, .xlsm, .xltx, .xltm); relative to the export's
+    """A workbook, or a template of Excel, with or without macros (.xlsx, .xlsm, .xltx, .xltm); relative to the home
     folder, and in a folder that exports may read."""
     sheet: str | None = Field(None, min_length=1)
     """A sheet, a table or a defined name (of the header with the sample rows, or of a cell of the first row); null: the
