@@ -152,7 +152,8 @@ def test_a_newer_ledger_is_left_alone(ledger_url: str) -> None:
     database = Ledger(ledger_url).database
     from export_pipeline.ledger.database import ledger_version
 
-    database.change(sa.update(ledger_version).values(version=99))
+    with database.transaction() as connection:
+        connection.execute(sa.update(ledger_version).values(version=99))
     with pytest.raises(ConfigError, match="version 99"):
         Ledger(ledger_url).entries()
 
