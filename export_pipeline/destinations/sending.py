@@ -61,7 +61,7 @@ class Sending:
             self.result = end.value
             return None
         except BaseException as error:  # what Dagster and Ctrl-C raise, too: what can be seen gets its receipt first
-            self.error = error
+            self.fail(error)
             return None
         self.published |= self._marked and mark is None
         self._marked = mark is not None
