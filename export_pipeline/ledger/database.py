@@ -108,11 +108,12 @@ class Database:
                 raise
             connection.exec_driver_sql("COMMIT")
 
-    def insert_if_absent(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
-        """Insert deliveries unless their attempts, or their tokens, are there; return how many were inserted."""
+    def insert_if_absent(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert deliveries, except those whose attempts, or whose tokens, are there."""
         dialect = sqlite.insert if self._is_sqlite else postgresql.insert
         statement = dialect(deliveries).values(created_at=clock(), updated_at=clock()).on_conflict_do_nothing()
-        return connection.execute(statement, rows).rowcount
+        if rows:
+            connection.execute(statement, rows)
 
     def select(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Return the rows of a query."""

@@ -123,16 +123,14 @@ class Ledger:
             if not rows:
                 return [chosen[delivery.key] for delivery in deliveries]
             with self.database.transaction() as connection:
-                new = [absent[key] for key in sorted(absent)]
-                if new and self.database.insert_if_absent(connection, new) < len(new):
-                    continue  # somebody was faster with one of them: the next look finds it, and the others
+                self.database.insert_if_absent(connection, [absent[key] for key in sorted(absent)])
                 connection.execute(self._take(owner, run_id, lease, redeliver), rows)
-            taken = {row["its_key"]: row["its_attempt"] for row in rows}
             after = {(entry.key, entry.attempt): entry for e in self._attempts(deliveries).values() for entry in e}
-            return [
-                after[delivery.key, taken[delivery.key]] if delivery.key in taken else chosen[delivery.key]
-                for delivery in deliveries
-            ]
+            attempt = {row["its_key"]: row["its_attempt"] for row in rows}
+            taken = {key: after.get((key, number)) for key, number in attempt.items()}
+            if all((got := taken[key]) is not None and got.token == row["token"] for key, row in absent.items()):
+                return [taken.get(delivery.key) or chosen[delivery.key] for delivery in deliveries]
+            # somebody was faster with one of them: the next look finds that, and what this owner has
 
     def _take(self, owner: str, run_id: str, lease: timedelta, redeliver: str | None) -> sa.Update:
         """Return the update by which an owner takes an attempt: only one can see the state that it names."""
@@ -155,7 +153,7 @@ class Ledger:
         }
         if redeliver is not None:
             values["token"] = redeliver  # a retry of this request finds the attempt that served it
-        its = (table.c.key == sa.bindparam("its_key"), table.c.attempt == sa.bindparam("its_attempt"))
+        its = [table.c[name] == sa.bindparam(f"its_{name}") for name in ("key", "attempt", "token")]
         return table.update().where(*its, free).values(values)
 
 
@@ -192,9 +190,10 @@ def _to_take(there: Iterable[Entry], new: Iterable[dict[str, Any]]) -> list[dict
     open_ = [entry for entry in there if entry.state in OPEN]
     owners = {entry.owner for entry in open_ if entry.state is State.SENDING}
     dead = {owner for owner in owners if owner is not None and surely_dead(owner)}
-    rows = [(entry.key, entry.attempt, entry.owner if entry.owner in dead else None) for entry in open_]
-    rows += [(row["key"], row["attempt"], None) for row in new]
-    return [{"its_key": key, "its_attempt": attempt, "dead": owner} for key, attempt, owner in sorted(rows)]
+    rows = [(entry.key, entry.attempt, entry.token, entry.owner if entry.owner in dead else None) for entry in open_]
+    rows += [(row["key"], row["attempt"], row["token"], None) for row in new]
+    names = ("its_key", "its_attempt", "its_token", "dead")
+    return [dict(zip(names, row, strict=True)) for row in sorted(rows)]
 
 
 def _answer(claims: Claims, delivery: Delivery, entry: Entry) -> Claim | Entry | DeliveryError:
