@@ -315,19 +315,20 @@ class Contest:
         assert max(published) <= 1, f"{where}: published {list(published)} times"
         ledger = Ledger(self.url)
         version = 2 if self.mode == "version" and round_.before else 1
-        expected = dict(round_.before)
-        for output, (name, path, sha256) in round_.files.items():
-            (entry,) = ledger.attempts(round_.delivery(ledger, output))
-            assert entry.state is State.VERIFIED, f"{where}: the ledger says {entry.state}"
-            receipt = Receipt.model_validate(entry.receipt)
-            final = "report (2).csv" if version == 2 else name
-            assert (receipt.name, receipt.version, receipt.sha256) == (final, version, sha256), f"{where}: {entry}"
-            expected[final] = path.read_bytes()
-            self.recovered += receipt.recovered
-            self.takeovers += entry.claims - 1
+        final = {output: "report (2).csv" if version == 2 else name for output, (name, *_) in round_.files.items()}
+        expected = round_.before | {final[output]: path.read_bytes() for output, (_, path, _) in round_.files.items()}
         there = _swept(round_, ledger)
         assert there.keys() == expected.keys(), f"{where}: the folder has {sorted(there)}, not {sorted(expected)}"
         assert there == expected, f"{where}: wrong bytes"
+        for output, (_, _, sha256) in round_.files.items():
+            (entry,) = ledger.attempts(round_.delivery(ledger, output))
+            assert entry.state is State.VERIFIED, f"{where}: the ledger says {entry.state}"
+            receipt = Receipt.model_validate(entry.receipt)
+            assert (receipt.name, receipt.version, receipt.sha256) == (final[output], version, sha256), (
+                f"{where}: {entry}"
+            )
+            self.recovered += receipt.recovered
+            self.takeovers += entry.claims - 1
 
 
 def _verified(ledger: Ledger, round_: Round) -> list[str]:
