@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from export_pipeline.verification import Artifact
 
 BATCH = 128
-"""Parts that are claimed, published and written down together: each is two open files meanwhile, at most an eighth of
-those that this process may open."""
+"""Parts that are claimed, published and written down together; fewer where this process may open fewer than 1,024
+files: each part is an open file meanwhile, and so are its folders."""
 BATCH_BYTES = 64 << 20
 """Bytes after which a batch is full: of large parts, each is published when it is there."""
 SHOWN = 3

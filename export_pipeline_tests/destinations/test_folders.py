@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from export_pipeline.destinations import Local, Receipt, Request, deliver_folder, folders
 from export_pipeline.destinations.beneath import Folder, Unfinished
 from export_pipeline.errors import Cancelled, DeliveryBusyError, DeliveryError, StorageError, TransientDeliveryError
-from export_pipeline.ledger import Entry, Ledger, State
+from export_pipeline.ledger import Claims, Entry, Ledger, State
 from export_pipeline.ledger.database import Database
 from export_pipeline.verification import Artifact
 from export_pipeline_tests.folders import DONE, folder_of
@@ -67,6 +68,50 @@ def test_a_batch_is_few_transactions(
     assert len(begun) == 6  # claims, marks and receipts: of all parts, and of the last one
     again = deliver_folder(Local(), folder, request)
     assert again.skipped and len(begun) == 6
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "fail"])
+def test_a_power_cut_finds_marks_before_names_and_names_before_receipts(
+    folder: Artifact, request_: Request, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    events: list[tuple[str, Any]] = []
+
+    def after(owner: object, name: str, event: str, what: Callable[..., object]) -> None:
+        real = getattr(owner, name)
+
+        def call(*args: object) -> object:
+            result = real(*args)
+            events.append((event, what(*args)))
+            return result
+
+        monkeypatch.setattr(owner, name, call)
+
+    def found_in(folder: int) -> int:
+        return os.fstat(folder).st_ino
+
+    after(os, "fsync", "synced", found_in)
+    after(Unfinished, "replace", "named", lambda part, _: (part.inode, found_in(part.folder.handle)))
+    after(Unfinished, "create", "named", lambda part, *_: (part.inode, found_in(part.folder.handle)))
+    after(Claims, "reserve", "marked", lambda _, marks: {mark["name"] for mark in marks.values()})
+    after(Claims, "verified", "receipts", lambda _, receipts: {receipt["name"] for receipt in receipts.values()})
+    deliver_folder(Local.model_validate({"if_exists": mode}), folder, request_)
+
+    at: dict[str, list[int]] = {}
+    for number, (event, what) in enumerate(events):
+        if what:
+            at.setdefault(event, []).append(number)
+    (first_marked, last_marked), (first_receipts, last_receipts) = at["marked"], at["receipts"]
+    assert events[first_marked][1] == events[first_receipts][1] == set(names(folder)[:-1])
+    assert len(at["named"]) == PARTS + 1
+    lake = (request_.root / "lake").stat().st_ino
+    for number in at["named"]:
+        file, place = events[number][1]
+        marked, receipts = (first_marked, first_receipts) if number < last_marked else (last_marked, last_receipts)
+        assert marked < number < receipts
+        assert ("synced", file) in events[:number]
+        for above in (place, lake, request_.root.stat().st_ino):  # the names of new folders, too
+            assert ("synced", above) in events[number:receipts]
+    assert first_receipts < last_marked
 
 
 def test_batches_end_with_many_parts_or_bytes_and_the_last_part_is_alone(
