@@ -34,6 +34,8 @@ class Sending:
         self.error: BaseException | None = None
         self.published = False
         """Whether its file can be seen, as far as its steps tell."""
+        self.going = True
+        """Whether there are steps to take."""
         self._steps: Steps | None = None
         self._marked = False
 
@@ -41,11 +43,6 @@ class Sending:
     def entry(self) -> Entry:
         """The ledger's row as it was when this process claimed it."""
         return self.claim.entry
-
-    @property
-    def going(self) -> bool:
-        """Whether there are steps to take."""
-        return self.result is None and self.error is None
 
     def begin(self, steps: Steps, opened: Any) -> None:
         """Set out; the first step is taken later."""
@@ -56,9 +53,11 @@ class Sending:
         try:
             if not self.published:
                 self.check()
-            mark = next(self._steps) if self._steps is not None else None
+            mark = next(self._steps or iter(()))
         except StopIteration as end:
-            self.result = end.value
+            if not isinstance(end.value, Receipt):
+                self.fail(TypeError(f"the steps of {self.file.name} end without a receipt"))
+            self.result, self.going = end.value, False
             return None
         except BaseException as error:  # what Dagster and Ctrl-C raise, too: what can be seen gets its receipt first
             self.fail(error)
@@ -75,7 +74,7 @@ class Sending:
     def fail(self, error: BaseException) -> None:
         """Take no more steps, unless it has come to its end."""
         if self.going:
-            self.error = error
+            self.error, self.going = error, False
         if self._steps is not None:
             self._steps.close()
 
