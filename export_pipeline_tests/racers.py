@@ -6,6 +6,9 @@ process published, or from outside at a moment chosen by the seed; others take t
 folder must have the file once, whole, and the ledger one receipt for it. In every third round the processes pretend to
 be on machines of their own, so that only leases tell who is dead; there some fall asleep (SIGSTOP) just before they
 publish, and wake up when another has taken over.
+
+With `--parts` a delivery is a folder of so many files, in several batches. Then each part must be there once, whole,
+published once and with one receipt, and the last one never before the receipts of all others.
 """
 
 from __future__ import annotations
@@ -29,19 +32,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from export_pipeline.destinations import Local, Receipt, Request, Sending
+from export_pipeline.destinations import Local, Receipt, Request, Sending, deliver_folder, folders
 from export_pipeline.destinations.beneath import Unfinished
 from export_pipeline.errors import DeliveryBusyError, StorageError
 from export_pipeline.ledger import Ledger, State, database, owners
 from export_pipeline.ledger.entries import Delivery
 from export_pipeline.manifest import Written
+from export_pipeline.verification import Artifact
+from export_pipeline_tests.folders import DONE, folder_of
 
 assert database.VERSION  # loaded here, so that the forked processes need not
 RACERS = 4
-LINES = 640
+LINES = 980
 """Lines of the package that one delivery runs through, about."""
-LINES_AFTER = 190
+LINES_AFTER = 360
 """Those of them from the publishing call to the receipt, about."""
+LINES_OF_A_PART = 700
+"""The same for each part of a folder."""
+BATCH = 7
+"""Parts of a folder in a batch."""
 LEASE = 0.3
 """Seconds, where nobody can tell who is dead."""
 PHASES = ("before publishing", "while publishing", "between publishing and receipt")
@@ -62,7 +71,7 @@ class Round:
     number: int
     mode: str
     folder: Path
-    file: Written
+    file: Written | Artifact
     url: str
     foreign: bool
     """Whether every process pretends to be on a machine of its own."""
@@ -75,12 +84,27 @@ class Round:
         lease = timedelta(seconds=LEASE if self.foreign else 20)
         return Request("race", run, moment, "csv", self.mode, ledger, self.folder, lease=lease)
 
-    def delivery(self, ledger: Ledger) -> Delivery:
-        return self.request("", ledger).delivery(self.destination)
+    @property
+    def files(self) -> dict[str, tuple[str, Path, str]]:
+        """Label of each file in the ledger -> its name, the finished file, its digest."""
+        if isinstance(self.file, Written):
+            return {"csv": (self.file.name, self.file.path, self.file.sha256)}
+        return {f"csv/{part.part}": (part.name, part.path, part.sha256) for part in self.file.files}
+
+    def deliver(self, request: Request) -> Receipt:
+        if isinstance(self.file, Artifact):
+            return deliver_folder(self.destination, self.file, request)
+        return self.destination.deliver(self.file, request)
+
+    def delivery(self, ledger: Ledger, output: str) -> Delivery:
+        return self.request("", ledger).replace(output=output).delivery(self.destination)
 
 
-def race(round_: Round, run: str, phase: Callable[[int], None], death: tuple[str, int]) -> int:
+def race(
+    round_: Round, run: str, phase: Callable[[int], None], death: tuple[str, int], published: Callable[[str], None]
+) -> int:
     """Deliver until there is a receipt; runs in a process of its own."""
+    folders.BATCH = BATCH
     if round_.foreign:
         name = os.urandom(6).hex()
         owners.machine = lambda: name  # type: ignore[assignment]
@@ -93,6 +117,8 @@ def race(round_: Round, run: str, phase: Callable[[int], None], death: tuple[str
             phase(1)
             arm()
             result = publish(*args)
+            if result is not False:
+                published(args[1])
             phase(2 if result is not False else 0)
             return result
 
@@ -113,7 +139,7 @@ def race(round_: Round, run: str, phase: Callable[[int], None], death: tuple[str
     type(round_.destination).find = looked(type(round_.destination).find)  # type: ignore[method-assign]
     while True:
         try:
-            receipt = round_.destination.deliver(round_.file, request)
+            receipt = round_.deliver(request)
         except (DeliveryBusyError, StorageError):
             phase(0)
             time.sleep(0.01)
@@ -149,10 +175,15 @@ def _dying(kind: str, line: int) -> Callable[[], None]:
 class Contest:
     """Rounds until enough processes were killed."""
 
-    def __init__(self, url: str, folder: Path, mode: str, kills: int, seed: int, destination: type[Local]) -> None:
+    def __init__(
+        self, url: str, folder: Path, mode: str, kills: int, seed: int, destination: type[Local], parts: int
+    ) -> None:
         self.url, self.folder, self.mode, self.kills, self.destination = url, folder, mode, kills, destination
+        self.parts = parts
         self.random = random.Random(seed)
         self.marks = mmap.mmap(-1, mmap.PAGESIZE)
+        self.published = mmap.mmap(-1, mmap.PAGESIZE)
+        """How often each part was published, as far as its process lived to tell."""
         self.deaths: Counter[str] = Counter()
         self.recovered = self.takeovers = self.rounds = self.pauses = 0
 
@@ -176,6 +207,11 @@ class Contest:
     def _prepare(self, number: int) -> Round:
         root = self.folder / f"{self.mode}-{number}"
         (root / "reports").mkdir(parents=True)
+        self.published[:] = bytes(mmap.PAGESIZE)
+        destination = self.destination(folder="reports", if_exists=self.mode)
+        if self.parts:
+            folder = folder_of(root / "staged", "lake/report", self.parts)
+            return Round(number, self.mode, root, folder, self.url, number % 3 == 1, destination, {})
         before = {}
         if self.mode != "fail" and self.random.random() < 0.5:
             before["report.csv"] = b"a former good file\n"
@@ -184,12 +220,17 @@ class Contest:
         staged = root / "staged"
         staged.write_bytes(data)
         file = Written(staged, "report.csv", len(data), hashlib.sha256(data).hexdigest())
-        destination = self.destination(folder="reports", if_exists=self.mode)
         return Round(number, self.mode, root, file, self.url, number % 3 == 1, destination, before)
 
     def _death(self, foreign: bool) -> tuple[str, int]:
         kind = self.random.choice(["line", "after", "after", "after", "outside", "pause" if foreign else "after"])
-        most = {"line": LINES, "after": LINES_AFTER, "outside": 60, "pause": 1}[kind]
+        lines = LINES_OF_A_PART * self.parts
+        most = {
+            "line": LINES + lines,
+            "after": LINES_AFTER + lines,
+            "outside": 60 + 20 * self.parts,
+            "pause": 1 + self.parts,
+        }[kind]
         return kind, self.random.randrange(most)
 
     def _round(self, round_: Round) -> None:
@@ -237,7 +278,9 @@ class Contest:
         if pid == 0:
             code = BROKEN
             try:
-                code = race(round_, f"run-{slot}", lambda phase: self._mark(slot, phase), (kind, line))
+                code = race(
+                    round_, f"run-{slot}", lambda phase: self._mark(slot, phase), (kind, line), self._count(round_)
+                )
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -247,28 +290,61 @@ class Contest:
     def _mark(self, slot: int, phase: int) -> None:
         self.marks[slot] = phase
 
+    def _count(self, round_: Round) -> Callable[[str], None]:
+        """Return what counts a part as published; one that came last too early is counted as many."""
+        if not isinstance(round_.file, Artifact):
+            return lambda _: None
+        numbers = {Path(part.name).name: number for number, part in enumerate(round_.file.parts)}
+        ledger = Ledger(self.url)
+
+        def count(name: str) -> None:
+            self.published[numbers[name]] += 1
+            if name == DONE and len(_verified(ledger, round_)) < len(numbers) - 1:
+                self.published[numbers[name]] += 100
+
+        return count
+
     def _check(self, round_: Round, results: Counter[int]) -> None:
         """Exactly one file, exactly one receipt, right bytes, nothing else in the folder."""
         where = f"round {round_.number} of {self.mode}"
         assert results[BROKEN] == 0, f"{where}: a racer failed"
         assert results[DELIVERED] + results[FOUND] == RACERS, f"{where}: racers ended with {results}"
-        assert results[DELIVERED] <= 1, f"{where}: {results[DELIVERED]} racers say that they delivered it"
+        if not self.parts:
+            assert results[DELIVERED] <= 1, f"{where}: {results[DELIVERED]} racers say that they delivered it"
+        published = self.published[: self.parts + 1]
+        assert max(published) <= 1, f"{where}: published {list(published)} times"
         ledger = Ledger(self.url)
-        (entry,) = ledger.attempts(round_.delivery(ledger))
-        assert entry.state is State.VERIFIED, f"{where}: the ledger says {entry.state}"
-        receipt = Receipt.model_validate(entry.receipt)
-        round_.destination.sweep(round_.request("", ledger))
-        there = {path.name: path.read_bytes() for path in (round_.folder / "reports").iterdir()}
         version = 2 if self.mode == "version" and round_.before else 1
-        name = "report (2).csv" if version == 2 else "report.csv"
-        expected = round_.before | {name: round_.file.path.read_bytes()}
+        final = {output: "report (2).csv" if version == 2 else name for output, (name, *_) in round_.files.items()}
+        expected = round_.before | {final[output]: path.read_bytes() for output, (_, path, _) in round_.files.items()}
+        there = _swept(round_, ledger)
         assert there.keys() == expected.keys(), f"{where}: the folder has {sorted(there)}, not {sorted(expected)}"
         assert there == expected, f"{where}: wrong bytes"
-        assert (receipt.name, receipt.version, receipt.sha256) == (name, version, round_.file.sha256), (
-            f"{where}: {entry}"
-        )
-        self.recovered += receipt.recovered
-        self.takeovers += entry.claims - 1
+        for output, (_, _, sha256) in round_.files.items():
+            (entry,) = ledger.attempts(round_.delivery(ledger, output))
+            assert entry.state is State.VERIFIED, f"{where}: the ledger says {entry.state}"
+            receipt = Receipt.model_validate(entry.receipt)
+            assert (receipt.name, receipt.version, receipt.sha256) == (final[output], version, sha256), (
+                f"{where}: {entry}"
+            )
+            self.recovered += receipt.recovered
+            self.takeovers += entry.claims - 1
+
+
+def _verified(ledger: Ledger, round_: Round) -> list[str]:
+    """Return the labels of this round's files that have a receipt."""
+    moment = round_.request("", ledger).logical_time
+    entries = ledger.entries(export="race", state=State.VERIFIED, limit=1000)
+    return [entry.output for entry in entries if entry.logical_time == moment]
+
+
+def _swept(round_: Round, ledger: Ledger) -> dict[str, bytes]:
+    """Return the files of a round by name, without what dead processes left."""
+    reports = round_.folder / "reports"
+    request = round_.request("", ledger)
+    for folder in {Path(name).parent for name, *_ in round_.files.values()}:
+        round_.destination.replace(folder=str("reports" / folder)).sweep(request)
+    return {path.relative_to(reports).as_posix(): path.read_bytes() for path in reports.rglob("*") if path.is_file()}
 
 
 def main() -> int:
@@ -280,9 +356,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--forgetful", action="store_true", help="do not look for what a dead process published")
+    parser.add_argument("--parts", type=int, default=0, help="deliver folders of so many parts")
     given = parser.parse_args()
     destination = Forgetful if given.forgetful else Local
-    contest = Contest(given.url, given.folder, given.mode, given.kills, given.seed, destination)
+    contest = Contest(given.url, given.folder, given.mode, given.kills, given.seed, destination, given.parts)
     try:
         print(json.dumps(contest.run()))
     except AssertionError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from export_pipeline.errors import ConfigError, DeliveryBusyError, StorageError, UnknownDeliveryError
-from export_pipeline.ledger import Delivery, Entry, Ledger, State
+from export_pipeline.ledger import Claim, Delivery, Entry, Ledger, State
 from export_pipeline_tests.ledgers import NOON, ORDERS, claimed
 
 
@@ -89,6 +89,31 @@ def test_unknown_is_never_sent_again_without_a_persons_word(ledger: Ledger) -> N
     assert found.receipt == {"n": 2}
 
 
+def test_each_of_many_deliveries_gets_its_own_answer(ledger: Ledger) -> None:
+    made, busy, lost, failed, new = (
+        Delivery("orders", NOON, output, "local:/srv/reports", "c0ffee")
+        for output in ("made", "busy", "lost", "failed", "new")
+    )
+    claimed(ledger, made).verified({"n": 1})
+    claimed(ledger, lost).unknown("the line broke")
+    claimed(ledger, failed).failed("no luck")
+    with claimed(ledger, busy), ledger.claim_all([busy, new, made, failed, lost], "run-2") as claims:
+        kinds = [type(answer) for answer in claims.answers]
+        assert kinds == [DeliveryBusyError, Claim, Entry, Claim, UnknownDeliveryError]
+        assert [claim.entry.output for claim in claims.held] == ["new", "failed"]
+        claims.verified({claims.held[0]: {}})
+    states = [ledger.attempts(delivery)[0].state for delivery in (made, busy, lost, failed, new)]
+    assert states == [
+        State.VERIFIED,
+        State.FAILED,
+        State.UNKNOWN,
+        State.FAILED,
+        State.VERIFIED,
+    ]  # the rest is given back
+    assert ledger.attempts(failed)[0].error == "given up"
+    assert ledger.claim_all([], "run-2").answers == []
+
+
 def test_redelivery_sends_once_per_request(ledger: Ledger) -> None:
     with claimed(ledger) as claim:
         claim.verified({"n": 1})
@@ -152,7 +177,8 @@ def test_a_newer_ledger_is_left_alone(ledger_url: str) -> None:
     database = Ledger(ledger_url).database
     from export_pipeline.ledger.database import ledger_version
 
-    database.change(sa.update(ledger_version).values(version=99))
+    with database.transaction() as connection:
+        connection.execute(sa.update(ledger_version).values(version=99))
     with pytest.raises(ConfigError, match="version 99"):
         Ledger(ledger_url).entries()
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from export_pipeline.errors import DeliveryBusyError
-from export_pipeline.ledger import Claim, Ledger
+from export_pipeline.ledger import Claim, Delivery, Ledger
 from export_pipeline.ledger.owners import machine, new_owner, surely_dead
-from export_pipeline_tests.ledgers import ORDERS, claimed
+from export_pipeline_tests.ledgers import NOON, ORDERS, claimed
 
 SHORT = timedelta(seconds=0.3)
 
@@ -108,6 +108,59 @@ def test_of_many_threads_one_wins(ledger: Ledger) -> None:
         assert sum(pool.map(race, range(8))) == 1
 
 
+MANY = [Delivery("orders", NOON, f"csv/part-{number}", "local:/srv/reports", "c0ffee") for number in range(20)]
+
+
+def test_of_many_threads_one_wins_each_of_many_deliveries(ledger: Ledger) -> None:
+    start = threading.Barrier(6)
+
+    def race(number: int) -> list[int]:
+        wanted = MANY[number:] + MANY[:number]  # locks are taken in one order all the same
+        start.wait()
+        answers = ledger.claim_all(wanted, f"run-{number}").answers
+        return [MANY.index(each) for each, got in zip(wanted, answers, strict=True) if isinstance(got, Claim)]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(number for won in pool.map(race, range(6)) for number in won) == list(range(20))
+
+
+def test_many_requests_to_send_again_are_each_served_once(ledger: Ledger) -> None:
+    first = ledger.claim_all(MANY, "run-0")
+    first.verified({answer: {} for answer in first.held})
+    start = threading.Barrier(6)
+
+    def race(number: int) -> int:
+        start.wait()
+        # two threads make the same request
+        return len(ledger.claim_all(MANY, f"run-{number}", redeliver=f"request-{number // 2}").held)
+
+    with ThreadPoolExecutor(6) as pool:
+        won = list(pool.map(race, range(6)))
+    assert [won[number] + won[number + 1] for number in (0, 2, 4)] == [20, 20, 20]
+    for delivery in MANY:
+        attempts = {entry.attempt: entry for entry in ledger.attempts(delivery)}
+        assert set(attempts) == {1, 2, 3, 4}
+        assert {entry.token for entry in attempts.values()} == {"", "request-0", "request-1", "request-2"}
+        assert {entry.claims for entry in attempts.values()} == {1}
+
+
+def test_of_a_batch_only_what_is_still_held_is_written_down(ledger: Ledger) -> None:
+    asleep = ledger.claim_all(MANY, "run-1", lease=SHORT)  # never entered: no sign of life
+    marks = {claim: {"name": claim.entry.output} for claim in asleep.held}
+    asleep.reserve(marks)
+    time.sleep(SHORT.total_seconds() * 1.5)
+    with ledger.claim_all(MANY[5:8], "run-2") as others:
+        assert [claim.entry.reserved for claim in others.held] == [{"name": each.output} for each in MANY[5:8]]
+        asleep.renew(asleep.held)  # the others are still its own
+        lost = [claim for claim in marks if claim.lost]
+        assert [claim.entry.output for claim in lost] == [each.output for each in MANY[5:8]]
+        asleep.verified({claim: {"by": "run-1"} for claim in marks})
+        others.verified({claim: {"by": "run-2"} for claim in others.held})
+        assert asleep.held == others.held == []
+    receipts = [ledger.attempts(delivery)[0].receipt for delivery in MANY]
+    assert receipts == [{"by": "run-2" if 5 <= number < 8 else "run-1"} for number in range(20)]
+
+
 def _race_from_nothing(url: str, run: str, at: float) -> str:
     time.sleep(max(0, at - time.time()))
     try:
@@ -144,6 +197,19 @@ def test_never_two_never_none(tmp_path: Path) -> None:
     contest(f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path, "version", 12)
 
 
+@pytest.mark.parametrize("mode", ["overwrite", "fail"])
+def test_never_two_never_none_of_each_part(tmp_path: Path, mode: str) -> None:
+    contest(f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path, mode, 8, "--parts", "20")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["overwrite", "fail"])
+def test_never_two_never_none_of_each_part_after_100_kills(ledger_url: str, tmp_path: Path, mode: str) -> None:
+    figures = contest(ledger_url, tmp_path, mode, 100, "--parts", "40")
+    assert figures["between publishing and receipt"] >= 10
+    assert figures["recovered"] >= 10
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["overwrite", "version", "fail"])
 def test_never_two_never_none_after_200_kills(ledger_url: str, tmp_path: Path, mode: str) -> None:
@@ -157,3 +223,5 @@ def test_never_two_never_none_after_200_kills(ledger_url: str, tmp_path: Path, m
 def test_the_race_catches_a_destination_that_forgets(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="the folder has"):
         contest(f"sqlite:///{tmp_path / 'ledger.sqlite'}", tmp_path, "version", 100, "--forgetful")
+    with pytest.raises(AssertionError, match=r"published .* times"):
+        contest(f"sqlite:///{tmp_path / 'parts.sqlite'}", tmp_path, "overwrite", 100, "--forgetful", "--parts", "20")

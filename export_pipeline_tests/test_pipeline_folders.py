@@ -18,7 +18,9 @@ import pytest
 
 from export_pipeline.config import ExportConfig
 from export_pipeline.defs.metadata import SHOWN
-from export_pipeline.destinations import Local, Receipt
+from export_pipeline.destinations import Local
+from export_pipeline.destinations.base import Steps
+from export_pipeline.destinations.beneath import Unfinished
 from export_pipeline.errors import Cancelled, ConfigError, DeliveryError, TransientDeliveryError
 from export_pipeline.home import Home
 from export_pipeline.ledger import Ledger, State
@@ -103,7 +105,7 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch, after: int, how: BaseException
     sent: list[str] = []
     send = Local.send
 
-    def sending(self: Local, file: Any, request: Any) -> Receipt:
+    def sending(self: Local, file: Any, request: Any) -> Steps:
         if len(sent) == after:
             raise how
         sent.append(file.name)
@@ -139,56 +141,66 @@ import os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from export_pipeline.config import ExportConfig
-from export_pipeline.destinations import Local
+from export_pipeline.destinations.beneath import Unfinished
 from export_pipeline.home import Home
 from export_pipeline.pipeline import Context, run
 root, given, when, after, moment = sys.argv[1:]
-sent, publish = [], Local._publish
-def dying(self, part, name, file, sending):
-    if len(sent) == int(after) and moment == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    number = publish(self, part, name, file, sending)
-    if len(sent) == int(after):
-        os.kill(os.getpid(), signal.SIGKILL)
-    sent.append(name)
-    return number
-Local._publish = dying
+sent = []
+def dying(publish):
+    def call(*args):
+        if len(sent) == int(after) and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = publish(*args)
+        if len(sent) == int(after):
+            os.kill(os.getpid(), signal.SIGKILL)
+        sent.append(args[1])
+        return result
+    return call
+Unfinished.replace, Unfinished.create = dying(Unfinished.replace), dying(Unfinished.create)
 run(ExportConfig.model_validate_json(given), Context(Home(Path(root))), logical_time=datetime.fromisoformat(when))
 """
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("mode", ["overwrite", "fail"])
-def test_killed_between_parts_each_part_arrives_once(home: Home, moment: str, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "after"), [("overwrite", 4), ("fail", 4), ("overwrite", 7)])
+def test_killed_between_parts_each_part_arrives_once(home: Home, moment: str, mode: str, after: int) -> None:
     settings = config(deliver=[{"local": {"if_exists": mode}}])
     given = settings.model_dump_json(exclude_unset=True, by_alias=True)
     victim = subprocess.run(
-        [sys.executable, "-c", _VICTIM, str(home.root), given, WHEN.isoformat(), "4", moment], env=os.environ.copy()
+        [sys.executable, "-c", _VICTIM, str(home.root), given, WHEN.isoformat(), str(after), moment],
+        env=os.environ.copy(),
     )
     assert victim.returncode == -signal.SIGKILL
-    there = {name for name in files(home) if not Path(name).name.startswith(".")}
-    assert len(there) == 4 + (moment == "after") and "lake/commands/_SUCCESS" not in there
+    there = {name: (home.out / name).stat().st_ino for name in files(home) if not Path(name).name.startswith(".")}
+    assert len(there) == after + (moment == "after")
+    assert ("lake/commands/_SUCCESS" in there) is (after == 7 and moment == "after")
     (receipt,) = once(home, settings).delivered.receipts["parquet"]
-    assert sum(part.skipped for part in receipt.parts) == 4
-    assert receipt.recovered is (moment == "after")
+    before = sum(part.skipped for part in receipt.parts)
+    assert before == (7 if after == 7 else 0)  # the receipts of a batch come together; the marker is its own batch
+    assert {name: (home.out / name).stat().st_ino for name in there} == there  # not sent again
     assert len(files(home)) == 8
     entries = Ledger(home.ledger_url).entries()
     assert len(entries) == 8 and {(entry.state, entry.attempt) for entry in entries} == {(State.VERIFIED, 1)}
+    assert sum((entry.receipt or {}).get("recovered", False) for entry in entries) == len(there) - before
 
 
-def test_a_stop_between_parts_ends_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("after", [1, 3, 7])
+def test_a_stop_between_parts_ends_it(home: Home, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     stop = threading.Event()
-    send = Local.send
+    publish, published = Unfinished.replace, []
 
-    def sending(self: Local, file: Any, request: Any) -> Receipt:
-        receipt = send(self, file, request)
-        stop.set()
-        return receipt
+    def stopping(part: Unfinished, name: str) -> None:
+        publish(part, name)
+        published.append(name)
+        if len(published) == after:
+            stop.set()
 
-    monkeypatch.setattr(Local, "send", sending)
+    monkeypatch.setattr(Unfinished, "replace", stopping)
     with pytest.raises(Cancelled):
         once(home, config(), stop=stop)
-    assert len(files(home)) == 1
+    assert len(files(home)) == after
+    receipts = Ledger(home.ledger_url).entries(state=State.VERIFIED)
+    assert len(receipts) == after
 
 
 def test_parts_of_a_former_run_stay_and_are_named(home: Home) -> None:

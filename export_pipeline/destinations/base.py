@@ -1,167 +1,25 @@
 """What every destination does: send each file exactly once, whatever dies in between.
 
-`Destination.deliver` is the same for all: claim the delivery in the ledger, look for what an earlier owner may have
-published, else send, write down the receipt. A new destination is an option model with `place` and `send`; if it
-calls `Sending.reserve` before the step after which the file can be seen, it also has `find`.
+`Destination.deliver_all` is the same for all: claim the deliveries in the ledger, look for what an earlier owner may
+have published, else send, write down the receipts. A new destination is an option model with `place` and `send`; if it
+hands out a mark before the step after which the file can be seen, it also has `find`.
 """
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
-from pydantic import AwareDatetime
-
-from export_pipeline.errors import Cancelled, DeliveryBusyError, StorageError, UnknownDeliveryError
-from export_pipeline.ledger import Claim, Delivery, Entry, Ledger
-from export_pipeline.ledger.claims import LEASE
+from export_pipeline.destinations.receipts import Deliverable, PartReceipt, Receipt, Request
+from export_pipeline.destinations.sending import Sending, Steps, not_sent, said, take_steps
+from export_pipeline.errors import DeliveryError, StorageError, UnknownDeliveryError
+from export_pipeline.ledger import Claim, Claims, Mark
 from export_pipeline.options import Options
 
-
-class Deliverable(Protocol):
-    """A finished file that will not change any more: an `Artifact`, a written manifest."""
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The name to give it, a relative path below the destination's folder."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Its size."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Digest of its bytes, in hex."""
-        ...
-
-
-class PartReceipt(Options):
-    """Proof that one file of a folder is there; the ledger has its whole receipt."""
-
-    name: str
-    """The name it got, below the destination's folder."""
-    bytes: int
-    """Its size there."""
-    sha256: str
-    """Digest of its bytes, in hex."""
-    skipped: bool = False
-    """Whether it was not sent now, because it was delivered before."""
-
-
-class Receipt(Options):
-    """Proof that a file, or a folder of files, is where it should be: it was checked there, at that moment."""
-
-    destination: str
-    """Tag of the destination."""
-    place: str
-    """Where the file is, as a person would look for it: a path or a URL without secrets."""
-    name: str
-    """The name it got, below the destination's folder."""
-    bytes: int
-    """Its size there."""
-    sha256: str
-    """Digest of its bytes, in hex."""
-    checked: Literal["readback", "size"] = "readback"
-    """How it was checked: its bytes were read again, or only its size was asked for."""
-    at: AwareDatetime
-    """When it was checked."""
-    run_id: str
-    """The run that delivered it."""
-    attempt: int = 1
-    """1, and one more for each time it was sent again on purpose."""
-    version: int = 1
-    """Number in its name, where files of that name were there before: 2 for ``name (2).csv``."""
-    recovered: bool = False
-    """Whether an earlier process published it and died before it could write the receipt."""
-    skipped: bool = False
-    """Whether nothing was sent now, because it was delivered before."""
-    reason: str = ""
-    """Why it was skipped, and what else is to be said of it."""
-    files: int | None = None
-    """Number of files, where it is a folder; `sha256` is then that of their list, as ``sha256sum`` would print it."""
-    parts: tuple[PartReceipt, ...] = ()
-    """The files of a folder."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a delivery needs to know apart from its file and its destination."""
-
-    export: str
-    run_id: str
-    logical_time: datetime
-    output: str
-    """Label of the output that the file is."""
-    config_hash: str
-    ledger: Ledger
-    root: Path
-    """Folder that relative folders of local destinations stand under; made when it is not there."""
-    allowed: tuple[Path, ...] | None = ()
-    """Folders inside which absolute folders may lie; None allows any, for launches by the local command line."""
-    redeliver: str | None = None
-    """Send again what was sent: a text that stays the same when this request is repeated (the first run's id)."""
-    stop: threading.Event | None = None
-    """Set by somebody who wants the delivery to end."""
-    lease: timedelta = LEASE
-
-    def delivery(self, destination: Destination) -> Delivery:
-        """Return the identity of this file's delivery to a destination."""
-        place = f"{destination.tag}:{destination.place(self)}"
-        return Delivery(self.export, self.logical_time, self.output, place, self.config_hash)
-
-    def replace(self, **changes: Any) -> Request:
-        """Return a copy with these fields changed."""
-        return replace(self, **changes)
-
-
-class Sending:
-    """One delivery in progress: the request and the claim in the ledger."""
-
-    def __init__(self, request: Request, claim: Claim) -> None:
-        self.request, self._claim = request, claim
-
-    @property
-    def entry(self) -> Entry:
-        """The ledger's row as it was when this process claimed it."""
-        return self._claim.entry
-
-    def reserve(self, mark: Mapping[str, Any] | None) -> None:
-        """Write down what is published next, before it is: whoever takes over looks there first. None takes it back.
-
-        Raises `DeliveryBusyError` if another run has taken over: then nothing may be published.
-        """
-        self._claim.reserve(mark)
-
-    def check(self) -> None:
-        """Raise `Cancelled` if somebody wants it to end, `DeliveryBusyError` if another run has taken over."""
-        if self.request.stop is not None and self.request.stop.is_set():
-            raise Cancelled("the delivery was cancelled")
-        if self._claim.lost:
-            raise DeliveryBusyError("another run has taken over this delivery")
-
-    def receipt(self, destination: Destination, **values: Any) -> Receipt:
-        """Return a receipt of this delivery, checked now."""
-        request = self.request
-        return Receipt(
-            destination=destination.tag,
-            run_id=request.run_id,
-            attempt=self.entry.attempt,
-            at=datetime.now(UTC),
-            **values,
-        )
+__all__ = ["Deliverable", "Destination", "PartReceipt", "Receipt", "Request", "Sending", "Steps"]
 
 
 class Destination(Options):
@@ -186,16 +44,22 @@ class Destination(Options):
         """Return files that are in a delivered folder and not among these names, as far as this place can be listed."""
         return []
 
+    @contextmanager
+    def opened(self, request: Request) -> Iterator[Any]:  # noqa: ARG002
+        """Open what all deliveries of a batch share, a folder or a connection: it is their `Sending.opened`."""
+        yield None
+
     @abstractmethod
-    def send(self, file: Deliverable, sending: Sending) -> Receipt:
+    def send(self, file: Deliverable, sending: Sending) -> Steps:
         """Send the file, publish it in one step, check it at the far end; return the receipt.
 
-        Raises `DeliveryError` or `StorageError`, whose class says whether trying again can help, and
-        `UnknownDeliveryError` if the file may have arrived all the same.
+        A generator: it yields the mark of what it publishes next, and goes on when that is written down; it yields None
+        to wait for the others of its batch. Raises `DeliveryError` or `StorageError`, whose class says whether trying
+        again can help, and `UnknownDeliveryError` if the file may have arrived all the same.
         """
 
-    def find(self, mark: Mapping[str, Any], sending: Sending) -> Receipt | None:  # noqa: ARG002
-        """Return the receipt of what an earlier owner published, if it did; `mark` is what it reserved.
+    def find(self, mark: Mark, sending: Sending) -> Receipt | None:  # noqa: ARG002
+        """Return the receipt of what an earlier owner published, if it did; `mark` is what it wrote down.
 
         A destination that cannot tell leaves this as it is: such a delivery waits for a person.
         """
@@ -213,37 +77,72 @@ class Destination(Options):
 
         Raises `DeliveryBusyError` while another run is at it, `UnknownDeliveryError` if it may have arrived.
         """
-        claim = request.ledger.claim(
-            request.delivery(self), request.run_id, lease=request.lease, redeliver=request.redeliver
-        )
-        if isinstance(claim, Entry):
-            return _from_before(claim)
-        with claim:
-            sending = Sending(request, claim)
-            try:
-                sending.check()
-                mark = claim.entry.reserved
-                receipt = self.find(mark, sending) if mark is not None else None
-                receipt = receipt or self.send(file, sending)
-            except BaseException as error:  # also what Dagster and Ctrl-C raise: the claim is given back
-                _settle(claim, error)
-                raise
-            claim.verified(receipt.dump())
+        (receipt,) = self.deliver_all({request.output: file}, request)
         return receipt
 
+    def deliver_all(self, files: Mapping[str, Deliverable], request: Request) -> list[Receipt]:
+        """Deliver files (output -> file) once each, in order, and return their receipts.
 
-def _settle(claim: Claim, error: BaseException) -> None:
-    """Write down how a delivery ended without a receipt."""
-    said = str(error) or type(error).__name__
-    with suppress(StorageError, DeliveryBusyError):  # the error that is on its way says more
-        if isinstance(error, UnknownDeliveryError):
-            claim.unknown(said)
-        elif not claim.lost:
-            claim.failed(said)
+        Raises the error of the first that fails: what is there by then has its receipt in the ledger, and of the others
+        the ledger says why they are not.
+        """
+        delivery = request.delivery(self)
+        wanted = [replace(delivery, output=output) for output in files]
+        with request.ledger.database.kept_open():
+            claims = request.ledger.claim_all(wanted, request.run_id, lease=request.lease, redeliver=request.redeliver)
+            refused = next((answer for answer in claims.answers if isinstance(answer, DeliveryError)), None)
+            made: list[Receipt | Sending] = []
+            for file, answer in zip(files.values(), claims.answers, strict=True):
+                if isinstance(answer, DeliveryError):
+                    break
+                made.append(
+                    Sending(file, request, answer) if isinstance(answer, Claim) else Receipt.from_before(answer)
+                )
+            sendings = [each for each in made if isinstance(each, Sending)]
+            with claims:
+                errors = [*self._send(sendings, request, claims), refused]
+                if refused is not None:
+                    claims.failed(dict.fromkeys(claims.held, str(not_sent(refused))))
+        if failures := [error for error in errors if error is not None]:
+            at_once = [error for error in failures if not isinstance(error, Exception)]  # Ctrl-C, before any other
+            raise (at_once or failures)[0]
+        results = (each.result if isinstance(each, Sending) else each for each in made)
+        return [receipt for receipt in results if receipt is not None]
+
+    def _send(self, sendings: Sequence[Sending], request: Request, claims: Claims) -> list[BaseException | None]:
+        """Take the steps of all, write down how each ended, and return what went wrong."""
+        broken: BaseException | None = None
+        if sendings:
+            try:
+                with self.opened(request) as opened:
+                    for sending in sendings:
+                        sending.begin(self._steps(sending), opened)
+                    take_steps(sendings, claims)
+            except BaseException as error:  # also what Dagster and Ctrl-C raise: the claims are given back
+                broken = error
+                for sending in sendings:
+                    sending.fail(error)
+            _write_down(sendings, claims)
+        return [*(sending.error for sending in sendings), broken]
+
+    def _steps(self, sending: Sending) -> Steps:
+        """Look for what an earlier owner may have published, else send."""
+        mark = sending.entry.reserved
+        receipt = self.find(mark, sending) if mark is not None else None
+        return receipt or (yield from self.send(sending.file, sending))
 
 
-def _from_before(entry: Entry) -> Receipt:
-    """Return the receipt of a delivery that was made before."""
-    receipt = Receipt.model_validate(entry.receipt)
-    when = receipt.at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return receipt.replace(skipped=True, reason=f"delivered before: by run {receipt.run_id}, {when}")
+def _write_down(sendings: Sequence[Sending], claims: Claims) -> None:
+    """Write down how deliveries ended."""
+    try:
+        claims.verified({each.claim: each.result.dump() for each in sendings if each.result is not None})
+    except StorageError as error:
+        for each in sendings:
+            each.result, each.error = None, each.error or error
+    failed = {each.claim: said(each.error) for each in sendings if each.error is not None and not each.unknown}
+    unknown = {each.claim: said(each.error) for each in sendings if each.error is not None and each.unknown}
+    with suppress(StorageError):  # the error that is on its way says more
+        claims.unknown(unknown)
+        claims.failed(failed)
+    for each in sendings:
+        each.ended()

@@ -17,6 +17,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -90,14 +91,28 @@ class Folder:
         """Open a folder below this one, making what is missing if `make`; no symbolic link on the way is followed."""
         here = Folder(os.dup(self.handle), self.path)
         for part in parts:
-            with here, explained(here.path / part):
-                if make and here.look(part) is None:
-                    with suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=here.handle)
-                        os.fsync(here.handle)
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                here = Folder(os.open(part, flags, dir_fd=here.handle), here.path / part)
+            with here:
+                if make and here.make(part):
+                    here.sync()
+                here = here.enter(part)
         return here
+
+    def make(self, name: str) -> bool:
+        """Make a folder in it if the name is free; return whether it was. Its name is not synced."""
+        with explained(self.path / name):
+            try:
+                free = self.look(name) is None
+                if free:
+                    os.mkdir(name, dir_fd=self.handle)
+            except FileExistsError:
+                return False
+            return free
+
+    def enter(self, name: str) -> Folder:
+        """Open a folder in it; a symbolic link is not followed."""
+        with explained(self.path / name):
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            return Folder(os.open(name, flags, dir_fd=self.handle), self.path / name)
 
     def look(self, name: str) -> os.stat_result | None:
         """Return what is known of a name without following it, None if it is free."""
@@ -158,6 +173,7 @@ class Unfinished:
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
+        self._syncing: Future[None] | None = None
         shown = name.encode()[:150].decode(errors="ignore")
         while True:
             self.name = f".{shown}.{_HOST}-{secrets.token_hex(6)}.part"
@@ -180,6 +196,8 @@ class Unfinished:
 
     def close(self) -> None:
         """Remove the hidden name and free the lock."""
+        if self._syncing is not None:
+            wait([self._syncing])  # a descriptor that is closed may be another file's at once
         with suppress(OSError):
             os.unlink(self.name, dir_fd=self.folder.handle)
         os.close(self.handle)
@@ -205,9 +223,16 @@ class Unfinished:
                 count = os.pwrite(self.handle, block, done)
                 done, block = done + count, block[count:]
 
+    def begin_sync(self, pool: Executor) -> None:
+        """Begin to make its bytes survive a power cut."""
+        self._syncing = pool.submit(os.fsync, self.handle)
+
     def sync(self) -> None:
-        """Make its bytes survive a power cut."""
-        os.fsync(self.handle)
+        """Make its bytes survive a power cut; wait for it where it was begun."""
+        if self._syncing is None:
+            os.fsync(self.handle)
+        else:
+            self._syncing.result()
 
     def digest(self, check: Callable[[], None]) -> str:
         """Read it back; return its SHA-256 in hex."""
@@ -258,7 +283,8 @@ def _lock(handle: int) -> None:
 
 
 def _digest(handle: int, check: Callable[[], None]) -> str:
-    digest, block, at = hashlib.sha256(), bytearray(BLOCK), 0
+    # never empty, and of one byte more than a small file has: the last read then finds its end
+    digest, block, at = hashlib.sha256(), bytearray(min(BLOCK, os.fstat(handle).st_size + 1)), 0
     while count := os.preadv(handle, [block], at):
         check()
         digest.update(memoryview(block)[:count])

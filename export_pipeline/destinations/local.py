@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from export_pipeline.destinations.base import Deliverable, Destination, Receipt, Request, Sending
+from export_pipeline.destinations.base import Deliverable, Destination, Receipt, Request, Sending, Steps
 from export_pipeline.destinations.beneath import Folder, Unfinished, explained
+from export_pipeline.destinations.tree import Tree
 from export_pipeline.errors import ConfigError, DeliveryError, ExportError, VerificationError
+from export_pipeline.ledger import Mark
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name, check_relative, numbered
 
 MOST_VERSIONS = 9999
@@ -84,8 +85,8 @@ class Local(Destination):
     def others(self, folder: str, names: Collection[str], request: Request) -> list[str]:
         """Return the visible files below a folder that are not among these names."""
         try:
-            opened = self._opened(request, PurePosixPath(folder), make=False)
-            with opened as top:
+            with self.opened(request) as tree:
+                top = tree.at(PurePosixPath(folder), make=False)
                 found = [
                     str(PurePosixPath(folder, place, name))
                     for place, _, files, _ in os.fwalk(dir_fd=top.handle)
@@ -96,17 +97,24 @@ class Local(Destination):
             return []  # an output without a part has no folder
         return sorted(set(found) - set(names))
 
-    def send(self, file: Deliverable, sending: Sending) -> Receipt:
+    def send(self, file: Deliverable, sending: Sending) -> Steps:
         """Copy the file under a hidden name, sync and read it back, then publish it in one step."""
-        name = PurePosixPath(check_relative(file.name))
-        with self._opened(sending.request, name.parent, make=True) as folder, explained(folder.path / name.name):
-            folder.sweep()
+        name, tree = PurePosixPath(check_relative(file.name)), _tree(sending)
+        folder = tree.at(name.parent)
+        with explained(folder.path / name.name):
+            tree.sweep(name.parent)
             if self.if_exists == "fail" and folder.look(name.name) is not None:
                 raise self._taken(folder.path / name.name)
             with Unfinished(folder, name.name) as part:
                 _copy(file, part, sending)
-                number = self._publish(part, name, file, sending)
-                folder.sync()
+                yield None  # the next file is copied while the disk is busy with this one
+                part.sync()
+                number = yield from self._publish(part, name, file, sending)
+                tree.changed(name.parent)
+                yield None  # a folder is synced when all names in it are new
+                tree.begin_sync(name.parent)
+                yield None
+                tree.sync(name.parent)
                 final = numbered(name.name, number)
                 found = folder.look(final)
                 # another number is the file of a later delivery, which may replace this one as it may any time after
@@ -114,22 +122,24 @@ class Local(Destination):
                     raise VerificationError(f"{folder.path / final} was changed while it was being delivered")
             return self._receipt(sending, str(name.parent / final), file.bytes, file.sha256, number)
 
-    def find(self, mark: Mapping[str, Any], sending: Sending) -> Receipt | None:
+    def find(self, mark: Mark, sending: Sending) -> Receipt | None:
         """Return the receipt of a file that an earlier owner published: it has the reserved name, number and bytes.
 
         That owner may not be dead but asleep, just before it publishes: its hidden file is taken away first, so that
         from here on it either has published, or never will.
         """
-        name = PurePosixPath(mark["name"])
-        with self._opened(sending.request, name.parent, make=True) as folder, explained(folder.path / name.name):
+        name, tree = PurePosixPath(mark["name"]), _tree(sending)
+        folder = tree.at(name.parent)
+        with explained(folder.path / name.name):
             folder.remove(mark["part"])
             found = folder.look(name.name)
             if found is None or found.st_size != mark["bytes"] or mark["inode"] not in (None, found.st_ino):
                 return None
             if folder.digest(name.name, sending.check) != mark["sha256"]:
                 return None
-            folder.sweep()
-            folder.sync()
+            tree.sweep(name.parent)
+            tree.changed(name.parent)
+            tree.sync(name.parent)
         return self._receipt(sending, mark["name"], mark["bytes"], mark["sha256"], mark["version"], recovered=True)
 
     def sweep(self, request: Request) -> list[str]:
@@ -142,18 +152,21 @@ class Local(Destination):
 
     def probe(self, request: Request) -> Path:
         """Write, read back and remove a small hidden file; return the folder. Raises what a delivery would."""
-        with self._opened(request, PurePosixPath("."), make=True) as folder, explained(folder.path):
-            with Unfinished(folder, "probe") as part:
+        with self.opened(request) as tree:
+            folder = tree.at(PurePosixPath("."))
+            with explained(folder.path), Unfinished(folder, "probe") as part:
                 os.pwrite(part.handle, b"probe", 0)
                 part.sync()
             return folder.path
 
-    def _publish(self, part: Unfinished, name: PurePosixPath, file: Deliverable, sending: Sending) -> int:
+    def _publish(
+        self, part: Unfinished, name: PurePosixPath, file: Deliverable, sending: Sending
+    ) -> Generator[Mark, None, int]:
         """Give the file its final name, written down before; return its version."""
         mark = {"part": part.name, "bytes": file.bytes, "sha256": file.sha256}
         if self.if_exists == "overwrite":
             # whoever takes over may as well publish the same bytes again: the number does not matter
-            sending.reserve(mark | {"name": str(name), "inode": None, "version": 1})
+            yield mark | {"name": str(name), "inode": None, "version": 1}
             with _undisturbed(sending):
                 part.replace(name.name)
             return 1
@@ -162,7 +175,7 @@ class Local(Destination):
             if part.folder.look(PurePosixPath(final).name) is not None:
                 continue
             mark |= {"name": final, "inode": part.inode, "version": number}
-            sending.reserve(mark)
+            yield mark
             with _undisturbed(sending):
                 if part.create(PurePosixPath(final).name, lambda: sending.reserve(mark | {"inode": None})):  # noqa: B023
                     return number
@@ -183,7 +196,7 @@ class Local(Destination):
     ) -> Receipt:
         return sending.receipt(
             self,
-            place=str(Path(self.place(sending.request)) / name),
+            place=str(Path(_tree(sending).place) / name),
             name=name,
             bytes=size,
             sha256=sha256,
@@ -208,18 +221,20 @@ class Local(Destination):
         )
 
     @contextmanager
-    def _opened(self, request: Request, below: PurePosixPath, *, make: bool) -> Iterator[Folder]:
-        """Open the folder that the file itself is in."""
+    def opened(self, request: Request) -> Iterator[Tree]:
+        """Open the folder; those of the files are opened below it."""
         start, parts, makes = self._start(request)
         if makes:
             with explained(start):
                 start.mkdir(parents=True, exist_ok=True)
-        with (
-            Folder.open(start) as base,
-            base.below(parts, make=makes) as folder,
-            folder.below(below.parts, make=make) as inner,
-        ):
-            yield inner
+        with Folder.open(start) as base, Tree(base.below(parts, make=makes), place=self.place(request)) as tree:
+            yield tree
+
+
+def _tree(sending: Sending) -> Tree:
+    """Return what `Local.opened` opened."""
+    tree: Tree = sending.opened
+    return tree
 
 
 @contextmanager
@@ -233,7 +248,7 @@ def _undisturbed(sending: Sending) -> Iterator[None]:
 
 
 def _copy(file: Deliverable, part: Unfinished, sending: Sending) -> None:
-    """Copy the staged file, sync it and read it back: what is published is what was verified."""
+    """Copy the staged file and read it back while it is synced: what is published is what was verified."""
     try:
         source = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -244,10 +259,8 @@ def _copy(file: Deliverable, part: Unfinished, sending: Sending) -> None:
         part.fill(source, sending.check)
     finally:
         os.close(source)
-    with ThreadPoolExecutor(1, thread_name_prefix="sha256") as pool:
-        digest = pool.submit(part.digest, sending.check)  # while the disk is busy
-        part.sync()
-        sha256 = digest.result()
+    part.begin_sync(_tree(sending).pool)
+    sha256 = part.digest(sending.check)  # while the disk is busy
     if part.size != file.bytes or sha256 != file.sha256:
         raise VerificationError(
             f"the copy of {file.path.name} ({part.size} bytes) is not the file that was verified ({file.bytes} bytes)",

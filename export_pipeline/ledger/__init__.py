@@ -17,7 +17,8 @@ lost one.
 
 from __future__ import annotations
 
-from export_pipeline.ledger.claims import Claim, Ledger
-from export_pipeline.ledger.entries import Delivery, Entry, State
+from export_pipeline.ledger.claims import Claim, Claims
+from export_pipeline.ledger.entries import Delivery, Entry, Mark, State
+from export_pipeline.ledger.ledger import Ledger
 
-__all__ = ["Claim", "Delivery", "Entry", "Ledger", "State"]
+__all__ = ["Claim", "Claims", "Delivery", "Entry", "Ledger", "Mark", "State"]

@@ -1,15 +1,16 @@
 """The table of the ledger on SQLite and PostgreSQL.
 
-Every change is one statement (insert-if-absent, or an update that names the state it expects), so it is atomic without
-a transaction around it; nothing here holds a lock longer than that statement. Connections are opened for each use: a
-few per delivery, and none is ever shared with a forked process or left stale by a server that was restarted.
+Every change is insert-if-absent, or an update that names the state it expects; those of many deliveries are made in one
+transaction, which lasts no longer than its statements. Rows are always locked in the order of their keys, so two that
+want the same ones wait for each other in one direction only. Connections are opened for each use: a few per batch of
+deliveries, and none is ever shared with a forked process or left stale by a server that was restarted.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,25 @@ class Database:
         with self._errors():
             self._create()
 
-    def change(self, statement: sa.Update | sa.Insert) -> int:
-        """Run one statement that changes rows; return how many it changed. StorageError if the database is locked."""
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give a connection whose changes are all made when the block ends well, else none. StorageError if locked."""
         with self._errors(), self._engine.connect() as connection:
-            return connection.execute(statement).rowcount
+            # a writer of SQLite that begins as a reader cannot wait for others
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if self._is_sqlite else "BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
 
-    def insert_if_absent(self, values: Mapping[str, object]) -> bool:
-        """Insert a delivery unless its attempt, or its token, is there; return whether it was inserted."""
-        dialect = sqlite.insert if self.url.get_backend_name() == "sqlite" else postgresql.insert
-        statement = dialect(deliveries).values(created_at=clock(), updated_at=clock(), **values)
-        return self.change(statement.on_conflict_do_nothing()) == 1
+    def insert_if_absent(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert deliveries, except those whose attempts, or whose tokens, are there."""
+        dialect = sqlite.insert if self._is_sqlite else postgresql.insert
+        statement = dialect(deliveries).values(created_at=clock(), updated_at=clock()).on_conflict_do_nothing()
+        if rows:
+            connection.execute(statement, rows)
 
     def select(self, statement: sa.Select[Any]) -> list[Mapping[str, Any]]:
         """Return the rows of a query."""
@@ -113,7 +123,10 @@ class Database:
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Keep a connection while the block runs: SQLite tidies its log up whenever the last one is closed, which costs
-        more than the statements of thousands of deliveries do. Nothing is locked by it."""
+        more than the statements do. Nothing is locked by it."""
+        if not self._is_sqlite:
+            yield
+            return
         connection = None
         try:
             with self._errors():
@@ -124,9 +137,13 @@ class Database:
             if connection is not None:
                 connection.close()
 
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
     def _make_engine(self) -> Engine:
         options: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}
-        if self.url.get_backend_name() == "postgresql":
+        if not self._is_sqlite:
             wait = {"connect_timeout": 10, "options": f"-c lock_timeout={int(self.busy * 1000)}"}
             try:
                 return sa.create_engine(self.url, connect_args=wait, **options)
@@ -141,7 +158,7 @@ class Database:
         return engine
 
     def _create(self) -> None:
-        if self.url.get_backend_name() == "sqlite":
+        if self._is_sqlite:
             with self._engine.connect() as connection:
                 if connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
                     _switch_to_wal(connection, self.busy)

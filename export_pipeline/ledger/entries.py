@@ -11,6 +11,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+Mark = Mapping[str, Any]
+"""What an owner is about to publish, in its destination's own words."""
+
 
 class State(StrEnum):
     """How far a delivery has come."""

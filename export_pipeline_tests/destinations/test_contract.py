@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from export_pipeline.destinations import AnyDestination, Destination, Local, Receipt, Request
 from export_pipeline.errors import Cancelled, DeliveryBusyError, VerificationError
-from export_pipeline.ledger import Claim, State
+from export_pipeline.ledger import Claim, Claims, State
 from export_pipeline.options import members_of
 from export_pipeline_tests.destinations.local_files import NOON, staged
 
@@ -101,7 +101,7 @@ def test_a_published_file_without_receipt_is_found(
 ) -> None:
     file = staged(tmp_path, b"one")
     with monkeypatch.context() as patch:
-        patch.setattr(Claim, "verified", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Claims, "verified", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             place.destination.deliver(file, request_)
     assert place.files() == {"orders.csv": b"one"}

@@ -101,7 +101,7 @@ def test_an_owner_that_sleeps_before_it_publishes_finds_itself_replaced(
 
     for method in ("replace", "create"):
         monkeypatch.setattr(Unfinished, method, drowsy(method))
-    monkeypatch.setattr("export_pipeline.ledger.Claim._live", lambda _: None)  # its signs of life stop, too
+    monkeypatch.setattr("export_pipeline.ledger.Claims._live", lambda _: None)  # its signs of life stop, too
     local = Local.model_validate({"if_exists": mode})
     short = request_.replace(lease=timedelta(seconds=0.2))
 
