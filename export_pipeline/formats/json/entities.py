@@ -108,17 +108,18 @@ def _kept(batch: pl.DataFrame, section: Section) -> pl.DataFrame:
                 f"entity {section.name!r}: a row without a key has fields, which would be lost",
                 cure="Filter such rows out, or choose a key that is never null.",
             )
-    if len(section.keys) == 1 and _are_few(kept[KEY]):
+    if len(section.keys) == 1 and _may_be_few(kept[KEY]):
         # Rows that say the same of few entities need not be sorted.
         fresh = pl.struct(_held(kept, section)) if section.fields else pl.col(KEY)
-        return kept.filter(fresh.is_first_distinct())
+        found = kept.select(fresh.is_first_distinct()).to_series()
+        return kept.filter(found) if found.sum() * _FEW < kept.height else kept
     return kept
 
 
-def _are_few(keys: pl.Series) -> bool:
-    """Return whether there are many rows per key; where the first rows differ, no more are looked at."""
+def _may_be_few(keys: pl.Series) -> bool:
+    """Return whether there may be many rows per key; where the first rows differ, no more are looked at."""
     first = keys.head(_FIRST)
-    return first.n_unique() * 10 < len(first) * 9 and keys.n_unique() * _FEW < len(keys)
+    return first.n_unique() * 10 < len(first) * 9
 
 
 def _held(frame: pl.DataFrame, section: Section) -> list[pl.Expr]:

@@ -113,7 +113,7 @@ def _check(frame: pl.DataFrame, hidden: Hidden, missing: str) -> None:
 
 def grouped(
     frame: pl.DataFrame, before: tuple[str, ...] | None, part: Part, keys: Sequence[str], texts: pl.Series
-) -> memoryview:
+) -> list[memoryview]:
     """Return the texts of sorted rows with their keys around them.
 
     `before` are the keys of the row before the first, None where there is none; the last group stays open.
@@ -139,5 +139,4 @@ def grouped(
         openings = begins.filter(inner).select(opening.alias("")).to_series()  # type: ignore[union-attr]
         lead = lead.scatter(inner.arg_true(), openings)
     whole = pl.DataFrame([lead.alias("lead"), texts.alias("text")]).select(pl.concat_str("lead", "text"))
-    made = joined(whole.to_series())
-    return made if before is not None else made[len((part.closes[0] + part.breaks[0]).encode()) :]
+    return joined(whole.to_series(), 0 if before is not None else len((part.closes[0] + part.breaks[0]).encode()))

@@ -98,11 +98,29 @@ def value(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.struct(column.alias("")).struct.json_encode().str.slice(4).str.head(-1)
 
 
-def joined(texts: pl.Series) -> memoryview:
-    """Return texts, of which none is null, as the bytes of one."""
-    # In Arrow's older form texts stand one after the other: one copy, where `str.join` and `encode` made four.
-    data = texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2]
-    return memoryview(data or b"")
+_INLINE = 12
+"""Bytes up to which Arrow keeps a text beside its length, and not in a buffer."""
+
+
+def joined(texts: pl.Series, skip: int = 0) -> list[memoryview]:
+    """Return texts that were made just now, of which none is null, as bytes: one after the other, but the first `skip`.
+
+    Nothing is copied where all are long: Polars puts the texts that it makes into buffers, one after the other.
+    """
+    sizes = texts.str.len_bytes()
+    size, least = sizes.sum(), sizes.min()
+    found = []
+    if isinstance(least, int) and least > _INLINE and texts.n_chunks() == 1:
+        buffers = texts.to_arrow(compat_level=pl.CompatLevel.newest()).buffers()[2:]
+        found = [memoryview(buffer) for buffer in buffers if buffer is not None]
+    if sum(len(data) for data in found) != size:
+        # In Arrow's older form texts stand one after the other, too.
+        found = [memoryview(texts.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()[2] or b"")]
+    made = []
+    for data in found:
+        made.append(data[skip:])
+        skip = max(0, skip - len(data))
+    return made
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

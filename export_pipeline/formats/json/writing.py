@@ -71,14 +71,15 @@ def write_groups(
     """Write the rows in groups of their keys; return the meter of the rows in the order of the file."""
     filed = Meter(meter.schema)
 
-    def work(given: Work) -> memoryview:
+    def work(given: Work) -> list[memoryview]:
         frame, start, before = given
         filed.put(frame.select(*meter.schema), _places(frame, start))
         return grouped(frame, before, part, hidden.keys, records(spelled(frame), style, part.depth))
 
     last: tuple[str, ...] | None = None
-    for text in ahead(work, _numbered(in_order(rows, hidden, meter, folder, missing), hidden.keys)):
-        stage.write(cast("bytes", text))  # codecs and sinks take any buffer
+    for texts in ahead(work, _numbered(in_order(rows, hidden, meter, folder, missing), hidden.keys)):
+        for text in texts:
+            stage.write(cast("bytes", text))  # codecs and sinks take any buffer
         last = ()
     if last is not None:
         stage.write(part.closes[0].encode())
@@ -106,7 +107,7 @@ def write_entities(
 
         def work(
             piece: Work, section: Section = section, part: Part = part, base: int = base, names: dict[str, str] = names
-        ) -> memoryview:
+        ) -> list[memoryview]:
             frame, start, before = piece
             filed.put(beside(frame, section.names, schema), _places(frame, base + start))
             if len(section.keys) == 1:
@@ -120,8 +121,9 @@ def write_entities(
             return grouped(frame, before, part, section.keys[:1], texts)
 
         some = False
-        for text in ahead(work, _numbered(frames, section.keys[:1])):
-            stage.write(cast("bytes", text))  # codecs and sinks take any buffer
+        for texts in ahead(work, _numbered(frames, section.keys[:1])):
+            for text in texts:
+                stage.write(cast("bytes", text))  # codecs and sinks take any buffer
             some = True
         if some and part.closes:
             stage.write(part.closes[0].encode())
@@ -136,14 +138,12 @@ def beside(frame: pl.DataFrame, names: Mapping[str, str], schema: Mapping[str, p
 
 def _members(
     frame: pl.DataFrame, bodies: pl.Series, section: Section, part: Part, style: Style, *, first: bool
-) -> memoryview:
+) -> list[memoryview]:
     """Return the members of an entity as text."""
     key = value(pl.col(KEY), pl.String())
     whole = pl.DataFrame([frame[section.keys[0]].alias(KEY), bodies.alias("text")])
-    made = joined(
-        whole.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon), "text")).to_series()
-    )
-    return made[len(part.between.encode()) :] if first else made
+    texts = whole.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon), "text")).to_series()
+    return joined(texts, len(part.between.encode()) if first else 0)
 
 
 def _numbered(frames: Iterator[pl.DataFrame], keys: tuple[str, ...]) -> Iterator[Work]:
