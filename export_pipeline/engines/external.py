@@ -126,7 +126,7 @@ class ExternalSort:
             if held >= self._budget and (lo is None or chunk.first > lo):
                 yield lo, chunk.first, held
                 lo, held = chunk.first, 0
-            held += chunk.bytes
+            held += chunk.size
         yield lo, None, held
 
     def _in_order(self, frames: list[pl.DataFrame]) -> pl.DataFrame:

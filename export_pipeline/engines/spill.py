@@ -27,11 +27,9 @@ class Chunk:
 
     first: Key
     last: Key
-    bytes: int
-    """Size in memory."""
     at: int
     size: int
-    """Place and size in the file."""
+    """Place and size in the file; it is about as large in memory."""
 
 
 class Spill:
@@ -49,7 +47,14 @@ class Spill:
     def write(self, run: pl.DataFrame) -> list[Chunk]:
         """Write sorted rows; return their chunks in order. Raises StorageError when the disk refuses."""
         step = max(1, -(-run.height // CHUNKS))
-        return [self._put(run.slice(at, step)) for at in range(0, run.height, step)]
+        begins = range(0, run.height, step)
+        keys = run.select(self._by)
+        firsts = keys[list(begins)].rows()
+        lasts = keys[[min(begin + step, run.height) - 1 for begin in begins]].rows()
+        return [
+            self._put(run.slice(begin, step), first, last)
+            for begin, first, last in zip(begins, firsts, lasts, strict=True)
+        ]
 
     def read(self, chunk: Chunk) -> pl.DataFrame:
         """Return the rows of a chunk."""
@@ -57,11 +62,10 @@ class Spill:
             raise ValueError("nothing was written")
         return pl.read_ipc_stream(os.pread(self._file.fileno(), chunk.size, chunk.at))
 
-    def _put(self, frame: pl.DataFrame) -> Chunk:
+    def _put(self, frame: pl.DataFrame, first: Key, last: Key) -> Chunk:
         packed = io.BytesIO()
         # The older form of texts holds those of the slice only, not all that its buffers hold.
         frame.write_ipc_stream(packed, compression="uncompressed", compat_level=pl.CompatLevel.oldest())
-        keys = frame.select(self._by)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
@@ -70,7 +74,7 @@ class Spill:
             self._file.flush()
         except OSError as error:
             raise storage_error(error, self._folder) from error
-        return Chunk(keys.row(0), keys.row(-1), int(frame.estimated_size()), at, packed.tell())
+        return Chunk(first, last, at, packed.tell())
 
 
 class Run:

