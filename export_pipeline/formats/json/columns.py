@@ -175,11 +175,8 @@ class Columns:
         made, keys = [], {}
         for name in structure.key_columns():
             key, dtype = self.key(name, schema[name])
-            text, order = f"{lead}key.{name}", f"{lead}order.{name}"
-            made.append(key_text(key, dtype).alias(text))
-            if dtype.is_integer():
-                made.append(key.alias(order))
-            keys[name] = text, order if dtype.is_integer() else text
+            keys[name] = f"{lead}key.{name}"
+            made.append((key if dtype.is_integer() else key_text(key, dtype)).alias(keys[name]))
         return made, sections_of(structure, schema, keys, blank=self.nulls == "empty")
 
     def filed(

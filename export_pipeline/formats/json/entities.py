@@ -17,7 +17,7 @@ from export_pipeline.formats.json.structures import RELATIONSHIPS, Normalized
 from export_pipeline.verification import Meter, canonical
 
 _BATCH = 20_000
-KEY, FROM, TO, ORDER = "key", "from", "to", "order"
+KEY, FROM, TO = "key", "from", "to"
 _FIELD = "field."
 _FEW = 8
 """Rows per key from which on keys count as few."""
@@ -31,11 +31,10 @@ class Section:
 
     name: str
     keys: tuple[str, ...]
-    """Columns (in the sorted rows) that are keys as text: one of an entity, two of a relationship."""
+    """Columns (in the sorted rows) that they are sorted by: one of an entity, two of a relationship. Whole numbers are
+    sorted as such, all other keys as the texts that they become."""
     columns: Mapping[str, pl.Expr]
     """Columns of the sorted rows, out of the rendered ones."""
-    order: tuple[str, ...]
-    """Columns of them that they are sorted by."""
     names: Mapping[str, str]
     """Column of the sorted rows -> column that the file holds."""
     fields: tuple[str, ...] = field(default=())
@@ -82,7 +81,7 @@ def taken_apart(
         sorts: dict[str, tuple[Section, ExternalSort]] = {}
         for rows, meter, sections in given:
             for section in sections:
-                sort = ExternalSort(section.order, folder, squeeze=_Squeeze(section, duplicates))
+                sort = ExternalSort(section.keys, folder, squeeze=_Squeeze(section, duplicates))
                 sorts[section.place] = section, stack.enter_context(sort)
             mine = [sorts[section.place] for section in sections]
             for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
@@ -168,45 +167,29 @@ def _refuse_twice(frame: pl.DataFrame, section: Section) -> None:
     differ = [name for name in section.fields if first[_FIELD + name] != second[_FIELD + name]]
     shown = ", ".join(f"{name}: {first[_FIELD + name]!r} and {second[_FIELD + name]!r}" for name in differ[:3])
     raise FormatError(
-        f"entity {section.name!r}: the key {first[KEY]!r} has different fields ({shown})",
+        f"entity {section.name!r}: the key {str(first[KEY])!r} has different fields ({shown})",
         cure="Leave out fields that are not the entity's own, or say duplicates: first.",
     )
 
 
 def sections_of(
-    structure: Normalized,
-    schema: Mapping[str, pl.DataType],
-    keys: Mapping[str, tuple[str, str]],
-    *,
-    blank: bool,
+    structure: Normalized, schema: Mapping[str, pl.DataType], keys: Mapping[str, str], *, blank: bool
 ) -> list[Section]:
     """Return the sections of a document in its order.
 
     Args:
         structure: The entities and relationships.
         schema: The columns of the rows.
-        keys: By column that is a key, the column that has it as text, null where there is none, and the one that
-            sorts by it.
+        keys: By column that is a key, the column that rows are sorted by: null where there is no key.
         blank: Whether an empty text stands for null.
     """
     found = []
     for name, fields in structure.fields(schema).items():
-        key, order = keys[structure.entities[name].key]
-        columns = {KEY: pl.col(key), ORDER: pl.col(order)} | {_FIELD + one: pl.col(one) for one in fields}
+        columns = {KEY: pl.col(keys[structure.entities[name].key])} | {_FIELD + one: pl.col(one) for one in fields}
         names = {KEY: name} | {_FIELD + one: field_column(name, one) for one in fields}
-        by = KEY if order == key else ORDER
-        if by == KEY:
-            del columns[ORDER]
-        found.append(Section(name, (KEY,), columns, (by,), names, tuple(fields), blank))
+        found.append(Section(name, (KEY,), columns, names, tuple(fields), blank))
     for name, relationship in structure.relationships.items():
-        ends, sorted_by = {}, []
-        for end, column in zip((FROM, TO), (relationship.from_key, relationship.to_key), strict=True):
-            key, order = keys[column or ""]
-            ends[end] = pl.col(key)
-            sorted_by.append(end)
-            if order != key:
-                sorted_by[-1] = f"{end} {ORDER}"
-                ends[sorted_by[-1]] = pl.col(order)
-        names = dict(zip((FROM, TO), end_columns(name), strict=True))
-        found.append(Section(name, (FROM, TO), ends, tuple(sorted_by), names))
+        ends = {FROM: relationship.from_key or "", TO: relationship.to_key or ""}
+        columns = {end: pl.col(keys[column]) for end, column in ends.items()}
+        found.append(Section(name, (FROM, TO), columns, dict(zip(ends, end_columns(name), strict=True))))
     return found

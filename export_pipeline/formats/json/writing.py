@@ -116,9 +116,11 @@ def write_entities(
                     bodies = records(fields, style, part.depth)
                 else:
                     bodies = pl.repeat("{}", frame.height, dtype=pl.String, eager=True)
-                return _members(frame, bodies, section, part, style, first=before is None)
-            texts = frame.select(value(pl.col(section.keys[1]), pl.String())).to_series()
-            return grouped(frame, before, part, section.keys[:1], texts)
+                return _members(frame, bodies, part, style, first=before is None)
+            texts = frame.select(_quoted(section.keys[1], frame.schema)).to_series()
+            return grouped(
+                frame.with_columns(pl.col(section.keys[0]).cast(pl.String)), before, part, section.keys[:1], texts
+            )
 
         some = False
         for texts in ahead(work, _numbered(frames, section.keys[:1])):
@@ -136,14 +138,19 @@ def beside(frame: pl.DataFrame, names: Mapping[str, str], schema: Mapping[str, p
     return frame.select(pl.col(old).cast(schema[new]).alias(new) for old, new in names.items())
 
 
-def _members(
-    frame: pl.DataFrame, bodies: pl.Series, section: Section, part: Part, style: Style, *, first: bool
-) -> list[memoryview]:
+def _members(frame: pl.DataFrame, bodies: pl.Series, part: Part, style: Style, *, first: bool) -> list[memoryview]:
     """Return the members of an entity as text."""
-    key = value(pl.col(KEY), pl.String())
-    whole = pl.DataFrame([frame[section.keys[0]].alias(KEY), bodies.alias("text")])
+    whole = pl.DataFrame([frame[KEY], bodies.alias("text")])
+    key = _quoted(KEY, frame.schema)
     texts = whole.select(pl.concat_str(pl.lit(part.between), key, pl.lit(style.spelling.colon), "text")).to_series()
     return joined(texts, len(part.between.encode()) if first else 0)
+
+
+def _quoted(key: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Return a key as JSON text."""
+    if schema[key].is_integer():
+        return pl.concat_str(pl.lit('"'), pl.col(key).cast(pl.String), pl.lit('"'))
+    return value(pl.col(key), pl.String())
 
 
 def _numbered(frames: Iterator[pl.DataFrame], keys: tuple[str, ...]) -> Iterator[Work]:
@@ -154,7 +161,7 @@ def _numbered(frames: Iterator[pl.DataFrame], keys: tuple[str, ...]) -> Iterator
             continue
         yield frame, start, last
         start += frame.height
-        last = frame.select(keys).row(-1)
+        last = frame.select(pl.col(keys).tail(1).cast(pl.String)).row(0)
 
 
 def _places(frame: pl.DataFrame, start: int) -> pl.Series:
