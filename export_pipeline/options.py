@@ -84,7 +84,9 @@ class Options(BaseModel):
         if not isinstance(value, Mapping):
             names = list(dict.fromkeys(info.alias or field for field, info in cls.model_fields.items()))
             shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-            raise PydanticCustomError("options", "Input should be options by name ({names})", {"names": shown})
+            raise PydanticCustomError(
+                "options", "Input should be options by name ({names})", {"names": shown or "here are none"}
+            )
         known = cls.option_names()
         out: dict[str, Any] = {}
         for given, item in value.items():

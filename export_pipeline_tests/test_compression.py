@@ -161,7 +161,7 @@ def test_how_it_is_written(given: Any, codec: Compression, extension: str) -> No
         ({"brotli": "x"}, "integer"),
         ({"zip": 10}, "less than"),
         ({"gzip": {"threads": 0}}, "greater than"),
-        ({"zip": {"password": "secret"}}, "valid dictionary|Secret"),
+        ({"zip": {"password": "secret"}}, "a secret is not written here"),
         ({"zip": {"password": {"env": "HOME"}}}, "begins with EXPORT_"),
     ],
 )

@@ -87,8 +87,8 @@ def test_statistics(statistics: bool, tmp_path: Path) -> None:
     [
         ({"compression": "zst"}, "did you mean 'zstd'"),
         ({"compression": {"zstd": 23}}, "less than or equal to 22"),
-        ({"compression": {"snappy": 1}}, "valid dictionary"),
-        ({"compression": {"lzo": 1}}, "valid dictionary"),
+        ({"compression": {"snappy": 1}}, r"options by name \(here are none\)"),
+        ({"compression": {"lzo": 1}}, r"options by name \(here are none\)"),
         ({"row_group_size": 0}, "greater than or equal to 1"),
         ({"page_size": 1}, "greater than or equal to 1024"),
         ({"schema": {"fields": [{"name": "a", "type": "int46"}]}}, "did you mean 'int64'"),
