@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 import polars as pl
 
 from export_pipeline.errors import FormatError
+from export_pipeline.formats.iso import iso
 from export_pipeline.schemas import fields_of, inner_of, leaves_of
 from export_pipeline.verification import Loss
 
@@ -51,21 +52,6 @@ def finite(column: pl.Expr) -> pl.Expr:
     return pl.when(column.is_finite()).then(column)
 
 
-def zoned(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
-    """Return ISO 8601 text with offset.
-
-    Before zones were introduced, local times had offsets with seconds (Berlin: +00:53:28), which ISO 8601 cannot write;
-    those instants are written in UTC.
-    """
-    text = column.dt.to_string("iso:strict")
-    if dtype.time_zone == "UTC":
-        return text
-    utc = column.dt.convert_time_zone("UTC")
-    offset = column.dt.replace_time_zone(None) - utc.dt.replace_time_zone(None)
-    whole_minutes = offset.dt.total_seconds() % 60 == 0
-    return pl.when(whole_minutes).then(text).otherwise(utc.dt.to_string("iso:strict"))
-
-
 def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> pl.Expr:
     """Return a nested column with leaves that JSON has: temporal, decimal and binary values as text, no NaN.
 
@@ -85,7 +71,7 @@ def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> p
     if dated is not None and isinstance(dtype, (pl.Date, pl.Datetime)):
         return dated(column, dtype)
     if isinstance(dtype, pl.Datetime):
-        return zoned(column, dtype) if dtype.time_zone else column.dt.to_string("iso:strict")
+        return iso(column)
     if isinstance(dtype, (pl.Date, pl.Time)):
         return column.dt.to_string("iso:strict")
     if isinstance(dtype, pl.Decimal) or is_wide(dtype):

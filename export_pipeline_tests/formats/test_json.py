@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from export_pipeline.errors import FormatError, VerificationError
 from export_pipeline.formats import AnyFormat, Json
-from export_pipeline.formats.json.arrow import is_plain, lines, plain_lines
+from export_pipeline.formats.json import duck
+from export_pipeline.formats.json.lines import by_arrow, lines
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.test_contract import bits, proven
@@ -166,7 +167,7 @@ def test_unknown_policies_are_refused() -> None:
 PLAIN = [
     name
     for name in nasty.COLUMNS
-    if is_plain(Json().render(pl.DataFrame([nasty.column(name)]).lazy()).collect_schema())
+    if duck.is_plain(Json().render(pl.DataFrame([nasty.column(name)]).lazy()).collect_schema())
 ]
 
 
@@ -180,9 +181,11 @@ def test_both_readers_read_the_same(name: str, tmp_path: Path) -> None:
     rows = form.render(pl.DataFrame([nasty.column(name), pl.Series("n", range(len(nasty.column(name))))]).lazy())
     path = form.write(rows, tmp_path / "x.ndjson").path
     schema = rows.collect_schema()
-    fast = pl.concat(plain_lines(path, schema))
-    strict = pl.concat(lines(lambda: path.open("rb"), schema))
+    fast = pl.concat(duck.of_file(path, schema))
+    strict = pl.concat(by_arrow(lambda: path.open("rb"), schema))
+    both = pl.concat(lines(lambda: path.open("rb"), schema, alike=True))
     assert_frame_equal(bits(fast), bits(strict))
+    assert_frame_equal(bits(both), bits(strict))
     assert_frame_equal(bits(fast), bits(rows.collect()))
 
 

@@ -210,7 +210,7 @@ class Csv(CsvOptions):
             return self.dialect.fields(cells.plain(column, dtype, self.booleans).fill_null(self.null_value), ())
         if isinstance(dtype, pl.Boolean) and self.booleans != ("true", "false"):
             return cells.spelled(column, self.booleans)
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        if isinstance(dtype, pl.Datetime):
             return cells.plain(column, dtype, self.booleans)
         return None
 

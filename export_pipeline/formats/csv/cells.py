@@ -9,8 +9,8 @@ import polars as pl
 from pydantic import AfterValidator
 
 from export_pipeline.formats.dates import check_pattern, formatted, has_date
+from export_pipeline.formats.iso import iso
 from export_pipeline.formats.numbers import NumberFormat
-from export_pipeline.formats.texts import zoned
 from export_pipeline.options import Options
 
 DatePattern = Annotated[str, AfterValidator(check_pattern)]
@@ -72,11 +72,11 @@ def plain(column: pl.Expr, dtype: pl.DataType, booleans: tuple[str, str]) -> pl.
     """Return the text that CSV has for a value that needs no format: as Polars' sink writes it."""
     if isinstance(dtype, pl.Boolean):
         return spelled(column, booleans)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        return zoned(column, dtype)
+    if isinstance(dtype, pl.Datetime):
+        return iso(column)
     if isinstance(dtype, pl.Time):
         return column.dt.to_string("%H:%M:%S%.9f")
-    if isinstance(dtype, (pl.Date, pl.Datetime)):
+    if isinstance(dtype, pl.Date):
         return column.dt.to_string("iso:strict")
     return column.cast(pl.String)
 

@@ -7,16 +7,17 @@ what must be there, byte by byte, and what is in them is parsed.
 from __future__ import annotations
 
 import json
-import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, cast
 
-from export_pipeline.formats.json.arrow import Filtered
+from export_pipeline.formats.json.filters import Filtered
 from export_pipeline.formats.json.spelling import INDENT, Part
 from export_pipeline.formats.json.structures import METADATA
 
 _SOME = 1 << 16
+_TAIL = 1 << 12
+"""Bytes that may stand behind the last part."""
 STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 
 
@@ -64,19 +65,34 @@ class Document:
             pass
         return self._held.decode()
 
-    def until(self, end: bytes, size: int) -> tuple[bytes, bool]:
-        """Return some bytes before `end`, and whether it was reached: then it is gone past."""
-        at = self._held.find(end)
-        while at < 0 and len(self._held) <= len(end) + 1:
+    def until(self, end: bytes, following: bytes, size: int) -> tuple[bytes, bool]:
+        """Return some bytes before `end` and what follows it, and whether it was reached: then it is gone past.
+
+        Both are looked for: a longer text is found faster.
+        """
+        wanted = end + following
+        while (at := self._held.find(wanted)) < 0:
+            keep = len(wanted) - 1
+            if len(self._held) > keep:
+                body, self._held = self._held[:-keep], self._held[-keep:]
+                return body, False
             if not self.more(size):
-                raise ValueError(f"the document ends before {end!r}")
-            at = self._held.find(end)
-        if at >= 0:
-            body, self._held = self._held[:at], self._held[at + len(end) :]
-            return body, True
-        cut = len(self._held) - len(end)
-        body, self._held = self._held[:cut], self._held[cut:]
-        return body, False
+                raise ValueError(f"the document ends before {wanted!r}, which must be in it")
+        body, self._held = self._held[:at], self._held[at + len(end) :]
+        return body, True
+
+    def until_last(self, end: bytes, size: int) -> tuple[bytes, bool]:
+        """Do the same for an `end` that only a short text stands behind: nothing before is searched."""
+        while data := b"" if self._ended else self._file.read(size):
+            before, self._held = self._held, data[-_TAIL:]
+            if len(data) > _TAIL:
+                return b"".join((before, memoryview(data)[:-_TAIL])), False
+            self._held = before + data
+        self._ended = True
+        body, found, self._held = self._held.partition(end)
+        if not found:
+            raise ValueError(f"the document does not end with {end!r}")
+        return body, True
 
     def close(self) -> None:
         """Close the file."""
@@ -84,22 +100,77 @@ class Document:
 
 
 class Body(Filtered):
-    """The bytes of one part; `after` is called when its end is reached."""
+    """The bytes of one part, which `following` stands behind; without it, it is the last. The document stays open.
 
-    def __init__(self, document: Document, part: Part, after: Callable[[], None] = lambda: None) -> None:
+    `after` is called when the end is reached.
+    """
+
+    def __init__(self, document: Document, part: Part, following: str | None, after: Callable[[], None]) -> None:
         super().__init__(cast("IO[bytes]", document))
         self._document, self._end, self._after = document, part.end.encode(), after
+        self._following = None if following is None else following.encode()
         self._reached = False
 
     def read(self, size: int) -> bytes:
         """Return some more bytes."""
         while not self._reached:
-            body, self._reached = self._document.until(self._end, max(size, _SOME))
+            size = max(size, _SOME)
+            if self._following is None:
+                body, self._reached = self._document.until_last(self._end, size)
+            else:
+                body, self._reached = self._document.until(self._end, self._following, size)
             if self._reached:
                 self._after()
             if body:
                 return body
         return b""
+
+    def close(self) -> None:
+        """Leave the document to the next part."""
+        self.closed = True
+
+
+class Parts:
+    """A document whose parts are read one after the other; where one is left before its end, all is opened again."""
+
+    def __init__(
+        self, opened: Callable[[], IO[bytes]], parts: Sequence[Part], *, metadata: bool, end: Callable[[Document], None]
+    ) -> None:
+        self._opened, self._parts, self._metadata, self._end = opened, parts, metadata, end
+        self._document: Document | None = None
+        self._at = -1
+        """The part that the document stands before; -1: it stands in one."""
+
+    def body(self, at: int) -> Body:
+        """Return the bytes of a part; `end` is called behind the last."""
+        if self._document is None or self._at != at:
+            self.close()
+            self._document, self._at = Document(self._opened()), 0
+            for n in range(at):
+                skipped = self._begin(self._document, n)
+                while skipped.read(_SOME):
+                    pass
+        return self._begin(self._document, at)
+
+    def _begin(self, document: Document, at: int) -> Body:
+        part, self._at = self._parts[at], -1
+        if at == 0 and self._metadata:
+            document.described(part.before)
+        else:
+            document.expect(part.before)
+        following = self._parts[at + 1].before if at + 1 < len(self._parts) else None
+
+        def reached() -> None:
+            self._at = at + 1
+            if following is None:
+                self._end(document)
+
+        return Body(document, part, following, reached)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._document is not None:
+            self._document.close()
 
 
 class Whole(Filtered):
@@ -165,68 +236,3 @@ def parted(data: bytes, between: bytes, ends: tuple[bytes, bytes]) -> bytes:
     if data and not (data.startswith(first) and data.endswith(last)):
         raise ValueError(f"records do not begin with {first!r} and end with {last!r}")
     return made
-
-
-class Lines(Whole):
-    """Records with commas between them as lines."""
-
-    ends = (b"{", b"}")
-
-    def __init__(self, file: Filtered, part: Part) -> None:
-        super().__init__(file)
-        self._between = part.between.encode()
-        self._next = self.ends[1] + self._between + self.ends[0]
-        self._first = True
-
-    def cut(self, data: bytes) -> int:
-        """Cut before the last comma between two records."""
-        return data.rfind(self._next) + 1
-
-    def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
-        """Take the commas away."""
-        if not self._first and data.startswith(self._between):
-            data = data[len(self._between) :]
-        self._first = False
-        return parted(data, self._between, self.ends) + b"\n" if data else data
-
-
-class Members(Lines):
-    """The members of an entity as lines that have the key as their first field, called `name`."""
-
-    ends = (b'"', b"}")
-
-    def __init__(self, file: Filtered, part: Part, colon: str, name: str) -> None:
-        super().__init__(file, part)
-        # Each begins with a line end, which is found fast; what is behind the brace, the parser looks at.
-        member = rb"\n(" + STRING + rb")" + re.escape(colon.encode())
-        self._some = re.compile(member + rb"\{(?=\")")
-        self._none = re.compile(member + rb"\{\}(?=\n|$)")
-        self._lead = b"\n{" + json.dumps(name).encode() + b":"
-
-    def filter(self, data: bytes, *, last: bool) -> bytes:
-        """Put the key of each line into its record."""
-        given = super().filter(data, last=last)
-        if not given:
-            return given
-        given = b"\n" + given[:-1]
-        made, some = self._keyed(self._some, given, b",")
-        lines = given.count(b"\n")
-        if some < lines:
-            made, none = self._keyed(self._none, made, b"}")
-            if some + none < lines:
-                raise ValueError(f"{lines - some - none} of {lines} lines are no members of an entity")
-        return made[1:] + b"\n"
-
-    def _keyed(self, pattern: re.Pattern[bytes], data: bytes, after: bytes) -> tuple[bytes, int]:
-        """Return the bytes with each key found as the first field, and their number.
-
-        A join of slices, not a substitution: that runs Python for each line.
-        """
-        found = pattern.split(data)
-        count = len(found) // 2
-        if not count:
-            return data, 0
-        out = [b""] * (1 + 4 * count)
-        out[0], out[1::4], out[2::4] = found[0], [self._lead] * count, found[1::2]
-        out[3::4], out[4::4] = [after] * count, found[2::2]
-        return b"".join(out), count

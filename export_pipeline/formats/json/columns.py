@@ -9,11 +9,12 @@ from typing import Literal
 import polars as pl
 
 from export_pipeline.errors import FormatError
+from export_pipeline.formats.iso import iso
 from export_pipeline.formats.json.entities import Section, end_columns, field_column, sections_of
 from export_pipeline.formats.json.grouping import Hidden, key_text, order_of
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
 from export_pipeline.formats.json.structures import AnyStructure, Flat, Nested, Normalized
-from export_pipeline.formats.texts import finite, held, is_wide, json_text, nested, refuse_objects, text_losses, zoned
+from export_pipeline.formats.texts import finite, held, is_wide, json_text, nested, refuse_objects, text_losses
 from export_pipeline.schemas import fields_of, leaves_of, names_inside
 from export_pipeline.verification import Loss
 
@@ -206,7 +207,7 @@ class Columns:
 
     def _spelled(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
         if isinstance(dtype, pl.Datetime):
-            return zoned(column, dtype) if dtype.time_zone else column.dt.to_string("iso:strict")
+            return iso(column)
         if isinstance(dtype, pl.Decimal) and self.decimals == "number":
             return column.cast(pl.Float64)  # up to 15 digits come back from the shortest text of the double
         return None

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from export_pipeline.formats.json.arrow import Filtered
 from export_pipeline.formats.json.bodies import STRING, Whole, parted
+from export_pipeline.formats.json.filters import Filtered
 from export_pipeline.formats.json.spelling import Part
 
 

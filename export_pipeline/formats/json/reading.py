@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -11,9 +12,11 @@ from typing import IO, Any, cast
 import polars as pl
 
 from export_pipeline.compression import Compression, Uncompressed
-from export_pipeline.formats.json.arrow import Filtered, LongLineError, Replaced, is_plain, lines, plain_lines
-from export_pipeline.formats.json.bodies import Body, Compacted, Document, Lines, Members
+from export_pipeline.formats.json.bodies import Compacted, Document, Parts
+from export_pipeline.formats.json.filters import Filtered, Replaced
 from export_pipeline.formats.json.groups import Groups
+from export_pipeline.formats.json.lines import lines, of_file
+from export_pipeline.formats.json.listed import Members, Records
 from export_pipeline.formats.json.records import NON_FINITE, Style
 from export_pipeline.formats.json.spelling import Part, text
 from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
@@ -42,63 +45,48 @@ class Reader:
         parts = self.style.spelling.parts(self.structure, self.layout)
         said: list[int] = []
         count = 0
-        match self.structure:
-            case Flat():
-                found = self._flat(parts, schema, said)
-            case Nested():
-                found = self._nested(parts, schema, said)
-            case Normalized():
-                found = self._normalized(parts, schema, said)
-        for frame in found:
-            count += frame.height
-            yield frame
+        opened = lambda: self.compression.decompressing(self.path)  # noqa: E731
+        with closing(Parts(opened, parts, metadata=self.metadata, end=lambda end: self._end(end, said))) as document:
+            match self.structure:
+                case Flat():
+                    found = self._flat(document, parts[0], schema)
+                case Nested():
+                    found = self._nested(document, parts[0], schema)
+                case Normalized():
+                    found = self._normalized(document, parts, schema)
+            for frame in found:
+                count += frame.height
+                yield frame
         # Of a normalized document it is the number of rows that it was made of, which is not in it otherwise.
         if said and said[-1] != count and not isinstance(self.structure, Normalized):
             raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
 
-    def _flat(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
-        listed = parts[0].between == ",\n"  # each record has a line of its own
-        stack: Callable[[Filtered], Filtered] = (lambda body: body) if listed else (lambda body: Lines(body, parts[0]))
-        return lines(lambda: self._opened(parts, 0, stack, schema, said), schema, listed=listed)
+    def _flat(self, document: Parts, part: Part, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+        opened = lambda: self._opened(document, 0, part, schema)  # noqa: E731
+        return self._rows(opened, schema, listed=Records(_indent(part)))
 
     def _lines(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
-        done = 0
-        plain = self.style.nulls != "empty" and not self.style.words and is_plain(schema)
-        if plain and isinstance(self.compression, Uncompressed):
-            try:
-                for frame in plain_lines(self.path, schema):
-                    done += frame.height
-                    yield frame
-            except LongLineError:
-                pass  # Arrow goes on from there
-            else:
-                return
-        opened = lambda: self._replaced(self.compression.decompressing(self.path), schema)  # noqa: E731
-        yield from lines(opened, schema, skip=done)
+        if self.style.plain and isinstance(self.compression, Uncompressed):
+            return of_file(self.path, schema)
+        return self._rows(lambda: self._replaced(self.compression.decompressing(self.path), schema), schema)
+
+    def _rows(
+        self, opened: Callable[[], IO[bytes]], schema: pl.Schema, *, listed: Records | None = None
+    ) -> Iterator[pl.DataFrame]:
+        return lines(opened, schema, alike=self.style.nulls != "exclude", listed=listed)
 
     def _opened(
         self,
-        parts: Sequence[Part],
+        document: Parts,
         at: int,
-        stack: Callable[[Filtered], Filtered],
+        part: Part,
         schema: Mapping[str, pl.DataType],
-        said: list[int],
+        stack: Callable[[Filtered], Filtered] = lambda body: body,
     ) -> IO[bytes]:
-        """Open the file at a part, as lines."""
-        document = Document(self.compression.decompressing(self.path))
-        for n, part in enumerate(parts[: at + 1]):
-            if n == 0 and self.metadata:
-                document.described(part.before)
-            else:
-                document.expect(part.before)
-            if n < at:
-                skipped = Body(document, part)
-                while skipped.read(1 << 20):
-                    pass
-        last = at == len(parts) - 1
-        body: Filtered = Body(document, parts[at], lambda: self._end(document, said) if last else None)
+        """Open a part as lines."""
+        body: Filtered = document.body(at)
         if self.style.spelling.pretty:
-            body = Compacted(body, parts[at].depth)
+            body = Compacted(body, part.depth)
         return self._replaced(cast("IO[bytes]", stack(body)), schema)
 
     def _end(self, document: Document, said: list[int]) -> None:
@@ -126,38 +114,38 @@ class Reader:
             return file
         return cast("IO[bytes]", Replaced(file, {old.encode(): new.encode() for old, new in texts.items()}))
 
-    def _nested(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
+    def _nested(self, document: Parts, part: Part, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         structure = cast("Nested", self.structure)
         names = schema.names()[: -len(structure.by)]
         keys = {name: schema[name] for name in schema.names()[-len(structure.by) :]}
         fields = pl.Schema({name: schema[name] for name in names})
         yield from (
             frame.select(schema.names())
-            for frame in self._grouped(parts, 0, fields, keys, (b"", b""), structure.missing, said)
+            for frame in self._grouped(document, 0, part, fields, keys, (b"", b""), structure.missing)
         )
 
     def _grouped(
         self,
-        parts: Sequence[Part],
+        document: Parts,
         at: int,
+        part: Part,
         fields: pl.Schema,
         keys: Mapping[str, pl.DataType],
         wrapped: tuple[bytes, bytes],
         missing: str | None,
-        said: list[int],
     ) -> Iterator[pl.DataFrame]:
         """Yield the records of groups with their keys as further columns."""
         ranks = [_by_number(missing) if dtype.is_integer() else str for dtype in keys.values()]
         passes: list[Groups] = []
 
         def stack(body: Filtered) -> Filtered:
-            passes.append(Groups(body, parts[at], ranks, wrapped))
+            passes.append(Groups(body, part, ranks, wrapped))
             return passes[-1]
 
         done = 0
         current: Groups | None = None
         current_keys: tuple[str, ...] = ()
-        for frame in lines(lambda: self._opened(parts, at, stack, fields, said), fields):
+        for frame in self._rows(lambda: self._opened(document, at, part, fields, stack), fields):
             if current is not passes[-1]:
                 current, current_keys = passes[-1], ()
             end = done + frame.height
@@ -173,7 +161,7 @@ class Reader:
             yield frame.with_columns(_columns(runs, keys, missing))
             done = end
 
-    def _normalized(self, parts: Sequence[Part], schema: pl.Schema, said: list[int]) -> Iterator[pl.DataFrame]:
+    def _normalized(self, document: Parts, parts: Sequence[Part], schema: pl.Schema) -> Iterator[pl.DataFrame]:
         structure = cast("Normalized", self.structure)
         for at, name in enumerate(structure.entities):
             lead = f"{name}."
@@ -183,21 +171,24 @@ class Reader:
                 key += "_"
             fields = pl.Schema({key: pl.String()} | {short: schema[full] for short, full in names.items()})
 
-            def stack(body: Filtered, at: int = at, key: str = key) -> Filtered:
-                return Members(body, parts[at], self.style.spelling.colon, key)
-
-            opened = lambda at=at, stack=stack, fields=fields: self._opened(parts, at, stack, fields, said)  # noqa: E731
+            opened = lambda at=at, fields=fields: self._opened(document, at, parts[at], fields)  # noqa: E731
+            members = Members(_indent(parts[at]), colon=self.style.spelling.colon, field=key)
             last: Any = None
-            for frame in lines(opened, fields):
+            for frame in self._rows(opened, fields, listed=members):
                 last = _ascending(frame[key].cast(schema[name]), last, name)
                 yield beside(frame, {key: name} | names, schema)
         for at, name in enumerate(structure.relationships, len(structure.entities)):
             ends = {end: schema[f"{RELATIONSHIPS}.{name}.{end}"] for end in ("from", "to")}
             found = self._grouped(
-                parts, at, pl.Schema({"to": pl.String()}), {"from": ends["from"]}, (b'{"to":', b"}"), None, said
+                document, at, parts[at], pl.Schema({"to": pl.String()}), {"from": ends["from"]}, (b'{"to":', b"}"), None
             )
             for frame in found:
                 yield beside(frame, {end: f"{RELATIONSHIPS}.{name}.{end}" for end in ends}, schema)
+
+
+def _indent(part: Part) -> int:
+    """Return the spaces before a record."""
+    return len(part.between) - len(",\n")
 
 
 def _by_number(missing: str | None) -> Callable[[str], tuple[bool, int]]:

@@ -1,0 +1,99 @@
+"""Pieces of a list, or of the members of an object, as the lines that parsers take; a line holds one of them.
+
+By Polars over whole pieces, which lets other threads run meanwhile. Parsers do not mind what stands between two lines:
+that it is a comma, and that each line is a record or a member, is seen here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+_LINE_END, _COMMA, _SPACE, _CLOSE = b"\n, }"
+_OPEN = r'"(?:[^"\\]|\\.)*'
+"""A text without the quote at its end."""
+
+
+def ended(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass pieces of a list on, the last with a comma and a line end as all others have them."""
+    last = b""
+    for piece in pieces:
+        if last:
+            yield last
+        last = piece
+    if last:
+        if last.endswith(b"\n"):
+            raise ValueError("there is a comma behind the last record")
+        yield last + b",\n"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a list."""
+
+    indent: int = 0
+    """Spaces before each but the first of all."""
+    begin: str = "{"
+
+    def __call__(self, piece: bytes) -> Any:
+        """Return the lines without the commas behind them, as a buffer; ValueError where one has none."""
+        return self._parted(piece)[0].to_arrow().buffers()[1]
+
+    def _parted(self, piece: bytes) -> tuple[pl.Series, pl.Series]:
+        """Return the bytes with spaces in place of the commas, and where each line ends."""
+        import pyarrow as pa
+
+        data = pl.Series(pa.Array.from_buffers(pa.uint8(), len(piece), [None, pa.py_buffer(piece)]))
+        ends = (data == _LINE_END).arg_true()
+        begin = ord(self.begin)
+        around = ((ends - 1, _COMMA), (ends - 2, _CLOSE), (ends[:-1] + (1 + self.indent), begin))
+        first = piece.lstrip(b" ")[:1] if self.indent else piece[:1]
+        if first != self.begin.encode() or not all((data.gather(at) == mark).all() for at, mark in around):
+            raise ValueError("there is no comma between two records, or a line end where none must be")
+        return data.scatter(ends - 1, _SPACE), ends
+
+
+@dataclass(frozen=True)
+class Members(Records):
+    """The members of an object, as records that have the member's name as their first field."""
+
+    begin: str = '"'
+    colon: str = ":"
+    """What stands between name and value."""
+    field: str = "key"
+    """The field that the name becomes."""
+
+    def __call__(self, piece: bytes) -> Any:
+        """Return the lines as a buffer; ValueError where one is no member."""
+        import pyarrow as pa
+
+        data, ends = self._parted(piece)
+        begins = pl.concat([pl.Series([0], dtype=pl.Int64), ends.cast(pl.Int64) + 1])
+        given = pa.Array.from_buffers(
+            pa.large_string(), len(ends), [None, begins.to_arrow().buffers()[1], data.to_arrow().buffers()[1]]
+        )
+        given.validate(full=True)  # Polars would take it for UTF-8 as it is
+        made = self._keyed(pl.Series("line", given)).to_arrow(compat_level=pl.CompatLevel.oldest())
+        _, offsets, characters = made.buffers()
+        return characters[: pa.Array.from_buffers(pa.int64(), len(made) + 1, [None, offsets])[-1].as_py()]
+
+    def _keyed(self, lines: pl.Series) -> pl.Series:
+        middle = f'"{self.colon}{{'
+        found = lines.to_frame().select(pl.col("line").str.splitn(middle, 2).struct.unnest())
+        name, rest = found.get_columns()
+        if name.str.ends_with("\\").any():  # the quote belongs to the name
+            found = lines.to_frame().select(
+                pl.col("line").str.extract_groups(rf"(?s)^( *{_OPEN}){re.escape(middle)}(.*)$").struct.unnest()
+            )
+            name, rest = found.get_columns()
+        if rest.null_count():
+            raise ValueError(f"{rest.null_count()} of {len(rest)} lines are no members of an entity")
+        lead = f"{{{json.dumps(self.field)}:"
+        bare = rest.str.starts_with("}")
+        comma = pl.when(bare).then(pl.lit("")).otherwise(pl.lit(",")) if bare.any() else pl.lit(",")
+        return pl.select(pl.concat_str(pl.lit(lead), name, pl.lit('"'), comma, rest)).to_series()
