@@ -33,7 +33,7 @@ from types import FrameType
 from typing import Any
 
 from export_pipeline.destinations import Local, Receipt, Request, Sending, deliver_folder, folders
-from export_pipeline.destinations.beneath import Unfinished
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import DeliveryBusyError, StorageError
 from export_pipeline.ledger import Ledger, State, database, owners
 from export_pipeline.ledger.entries import Delivery
