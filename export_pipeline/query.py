@@ -23,12 +23,8 @@ from export_pipeline.columns import TOTAL, Columns, Pivot
 from export_pipeline.engines import polars as engine
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter, Roles
+from export_pipeline.lists import listed
 from export_pipeline.options import Options
-
-
-def listed(value: Any) -> Any:
-    """One item may be written without the list around it."""
-    return value if isinstance(value, (list, tuple)) or value is None else [value]
 
 
 def all_of(value: Any) -> Any:

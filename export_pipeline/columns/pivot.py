@@ -12,11 +12,11 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from export_pipeline.aggregations.base import Simple
-from export_pipeline.aggregations.groups import Names
 from export_pipeline.aggregations.kinds import FLAT, kind_of, settled
 from export_pipeline.aggregations.measures import FUNCTIONS, Count, Percentile
 from export_pipeline.columns.headings import headings, unique
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.lists import Names
 from export_pipeline.options import Options
 
 TOTAL = "Total"
