@@ -19,7 +19,7 @@ from export_pipeline.home import Home
 from export_pipeline.parsing import parse
 from export_pipeline.pipeline import STAGES, Context, Progress, preview, run
 from export_pipeline.plan import Plan
-from export_pipeline_tests.formats.excel.templates import rich
+from export_pipeline_tests.formats.excel.template.books import rich
 
 WHEN = datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
 

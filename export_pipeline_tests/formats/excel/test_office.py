@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from export_pipeline_tests.formats.excel.templates import filled, rich
+from export_pipeline_tests.formats.excel.template.books import filled, rich
 from export_pipeline_tests.formats.excel.written import capped, written
 
 pytestmark = [
