@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+import subprocess
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree as Tree
 
 import openpyxl
 import polars as pl
@@ -13,7 +17,8 @@ from export_pipeline.errors import VerificationError
 from export_pipeline.formats.excel import Excel
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
-from export_pipeline_tests.formats.excel.pivots.samples import FRAME, form, sql
+from export_pipeline_tests.formats.excel.pivots.samples import FRAME, form, page, sql
+from export_pipeline_tests.formats.excel.schema import complaints
 from export_pipeline_tests.formats.excel.written import written
 
 
@@ -78,6 +83,55 @@ def test_charts_draw_the_cells_of_a_pivot_table(tmp_path: Path) -> None:
     assert book["Cost"]["D5"].value == "Sum of price"
     assert chart.anchor._from.col > 9
     assert len(book["Data"]._charts) == 1
+
+
+LEVELS: list[list[str | None]] = [
+    ["s0", "agent-3"], [None, "agent-6"], ["s1", "agent-0"], [None, "agent-1"], [None, "agent-4"],
+    ["s2", "agent-1"], [None, "agent-2"], ["(blank)", "agent-0"], [None, "agent-5"],
+]  # fmt: skip
+
+
+def deep(folder: Path) -> Path:
+    """Return a workbook with a pivot table of two columns of rows, and two charts of it."""
+    table = {
+        "name": "Deep", "rows": ["status", "agent"], "columns": ["day"], "values": ["id"], "layout": "tabular",
+        "subtotals": False, "row_totals": False,
+    }  # fmt: skip
+    charts = [{"of": "Deep"}, {"of": "Deep", "kind": "line"}]
+    return written(FRAME.head(9), folder, form(table, charts=charts)).path
+
+
+def test_charts_draw_several_columns_of_rows_as_levels(tmp_path: Path) -> None:
+    path = deep(tmp_path)
+    assert complaints(path) == []
+    chart, line = openpyxl.load_workbook(path)["Deep"]._charts
+    assert [series.val.numRef.f for series in chart.series] == ["'Deep'!$C$3:$C$11", "'Deep'!$D$3:$D$11"]
+    assert {series.cat.multiLvlStrRef.f for one in (chart, line) for series in one.series} == {"'Deep'!$A$3:$B$11"}
+    assert chart.x_axis.noMultiLvlLbl is False
+    rows = page(path, "Deep")[2:11]
+    assert [row[:2] for row in rows] == LEVELS
+    query = """
+        select sum(id) filter (day = '2024-01-01'), sum(id) filter (day = '2024-01-02') from frame
+        group by status, agent order by status nulls last, agent
+    """
+    assert [tuple(row[2:]) for row in rows] == sql(query, FRAME.head(9))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice (soffice) is not installed")
+def test_libreoffice_draws_the_levels(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "ods",
+            "--outdir", str(tmp_path), str(deep(tmp_path)),
+        ],
+        check=True, capture_output=True, timeout=180,
+    )  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "file.ods") as package:
+        drawing = Tree.fromstring(package.read("Object 1/content.xml"))
+    text = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+    levels = [["".join(item.itertext()) for item in each.iter(f"{text}p")] for each in drawing.iter(f"{text}list")]
+    assert levels == [[(label or "").replace("(blank)", "(empty)") for label in each] for each in LEVELS]
 
 
 def test_the_verifier_misses_a_sheet_that_is_gone(tmp_path: Path) -> None:

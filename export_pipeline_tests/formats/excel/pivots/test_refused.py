@@ -49,7 +49,9 @@ def test_what_cannot_be_computed_is_refused(change: dict[str, Any], message: str
         ({"pivots": [GOOD], "header": False, "table": "none", "autofilter": False}, "has no header"),
         ({"pivots": [GOOD], "non_finite": "error_value"}, "may hold error values"),
         ({"pivots": [GOOD], "charts": [{"of": "Q"}]}, "no pivot table 'Q'"),
-        ({"pivots": [{**GOOD, "rows": ["agent", "ok"]}], "charts": [{"of": "P"}]}, "several columns of rows"),
+        ({"pivots": [{**GOOD, "rows": ["agent", "ok"]}], "charts": [{"of": "P"}]}, "totals or captions stand"),
+        ({"pivots": [{**GOOD, "rows": ["agent", "ok"], "layout": "outline", "subtotals": False}],
+          "charts": [{"of": "P"}]}, "layout: tabular and subtotals: false"),
         ({"pivots": [{**GOOD, "columns": ["ok"]}], "charts": [{"of": "P", "kind": "pie"}]}, "a pie draws one"),
     ],
 )  # fmt: skip
