@@ -197,12 +197,13 @@ class Query(Options):
         kinds = {key: schema[key] for key in pivot.rows} | pivot.kinds(layout, schema)
         numbered = nw.from_native(engine.labelled(rows, found.with_row_index(number), pivot.columns))
         cells = pivot.cells(layout, schema, number)
-        body = self._sorted(engine.narrowed(numbered.group_by(*pivot.rows).agg(*cells).to_native(), kinds), pivot.rows)
+        count = spare(layout.names, "count")
+        whole = numbered.select(*cells, nw.len().alias(count))  # of all rows, with how many there are
+        made = numbered.group_by(*pivot.rows).agg(*cells) if pivot.rows else whole.filter(nw.col(count) > 0).drop(count)
+        body = self._sorted(engine.narrowed(made.to_native(), kinds), pivot.rows)
         if pivot.total_row:
-            total = engine.narrowed(
-                numbered.select(*cells, nw.len().alias(number)).to_native(), pivot.kinds(layout, schema)
-            )
-            body = engine.with_total(body, total, label=TOTAL, count=number)
+            total = engine.narrowed(whole.to_native(), pivot.kinds(layout, schema))
+            body = engine.with_total(body, total, label=TOTAL, count=count)
         return self._chosen(body)
 
     def _sorted(self, rows: pl.LazyFrame, keys: Iterable[str]) -> pl.LazyFrame:

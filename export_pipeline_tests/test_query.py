@@ -261,6 +261,8 @@ def test_sentence() -> None:
     )
     pivot = Query.model_validate({"pivot": {"rows": "agent", "columns": "status", "totals": True}})
     assert pivot.sentence() == "the number of rows for each agent, with a column for each status, with totals"
+    pivot = Query.model_validate({"pivot": {"columns": "status", "values": "ms"}})
+    assert pivot.sentence() == "the sum of ms in one row, with a column for each status"
 
 
 def steps(query: dict[str, Any], path: Path) -> list[str]:

@@ -131,6 +131,17 @@ def test_names_never_collide() -> None:
     assert result["agent (3)"].to_list() == [1, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("rows", ["agent", []])
+def test_values_may_be_called_as_they_like(rows: Any) -> None:
+    names = ["number", "_number", "count", "_count", "agent", "status", "Total"]
+    given = pl.DataFrame({"agent": names, "status": names})
+    result = pivoted(given, rows=rows, totals=True if rows else "column")
+    assert sorted(result.columns[bool(rows) :]) == sorted(
+        name.replace("agent", "agent (2)") if rows else name for name in [*names, "Total (2)"]
+    )
+    assert result.row(-1)[bool(rows) :] == (1,) * 7 + (7,)
+
+
 def test_null_and_nan_are_one_column() -> None:
     rows = pl.DataFrame({"agent": ["a", "a", "a"], "status": [float("nan"), None, 1.0]})
     assert pivoted(rows).rows(named=True) == [{"agent": "a", "1.0": 1, "(null)": 2}]
@@ -182,6 +193,33 @@ def test_text_can_fill_cells() -> None:
     assert result.rows()[0] == ("a", None, "failed", None, None, "ok", None)
 
 
+def test_without_rows_there_is_one_row_of_everything() -> None:
+    result = pivoted(rows=[], values=["ms", "cost"], function="avg", totals="column")
+    assert result.rows(named=True) == [
+        {
+            "ms_failed": 2.0,
+            "ms_ok": 3.75,
+            "ms_(null)": None,
+            "ms_Total": 3.4,
+            "cost_failed": 2.5,
+            "cost_ok": 1.0,
+            "cost_(null)": 4.0,
+            "cost_Total": 2.125,
+        }
+    ]
+    assert Query.model_validate({"pivot": {"columns": "status"}}) == Query(pivot=Pivot(columns=["status"], rows=[]))
+    then = {"columns": {"exclude": ["(null)"]}, "sort": ["-ok"], "limit": 1}
+    assert pivoted(rows=[], then=then).rows(named=True) == [{"failed": 1, "ok": 4}]
+
+
+def test_without_rows_nothing_has_no_row_but_a_column() -> None:
+    kinds = {"ms by status": pl.Int64(), "cost by status": pl.Float64()}
+    assert pivoted(RUNS.clear(), rows=[], values=["ms", "cost"]).schema == kinds
+    assert pivoted(RUNS.clear(), rows=[]).shape == (0, 1)
+    assert pivoted(RUNS.clear(), rows=[], totals="column").columns == ["Total"]
+    assert pivoted(RUNS.clear(), rows=[], totals="column").is_empty()
+
+
 def test_what_stands_for_the_columns_that_are_not_known_yet() -> None:
     query = Query(pivot=Pivot(rows=["ms"], columns=["status"], values=["cost", "agent"], function="max", totals=True))
     assert query.check(RUNS.schema) == pl.Schema(
@@ -206,7 +244,9 @@ def test_wrong_pivot(pivot: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("pivot", "message"),
     [
-        ({"rows": []}, "at least 1 item"),
+        ({"columns": []}, "at least 1 item"),
+        ({"rows": [], "totals": True}, "a pivot without rows has one row"),
+        ({"rows": [], "totals": "row"}, "say totals: column"),
         ({"columns": "agent"}, "'agent' is named twice in rows and columns"),
         ({"values": ["ms", "ms"]}, "values names 'ms' twice"),
         ({"function": "sum"}, "sum of what"),
