@@ -24,10 +24,11 @@ from export_pipeline.destinations import AnyDestination, Local
 from export_pipeline.errors import did_you_mean
 from export_pipeline.filters import AnyFilter
 from export_pipeline.formats import AnyFormat, Csv
+from export_pipeline.lists import listed
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
 from export_pipeline.notifications import AnyNotification
 from export_pipeline.options import Options
-from export_pipeline.query import Query, Sorts, all_of, listed
+from export_pipeline.query import Query, Sorts, all_of
 from export_pipeline.retries import Retry
 from export_pipeline.schedules import Schedule
 from export_pipeline.sources import AnySource

@@ -23,12 +23,8 @@ from export_pipeline.columns import TOTAL, Columns, Pivot
 from export_pipeline.engines import polars as engine
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter, Roles
+from export_pipeline.lists import listed
 from export_pipeline.options import Options
-
-
-def listed(value: Any) -> Any:
-    """One item may be written without the list around it."""
-    return value if isinstance(value, (list, tuple)) or value is None else [value]
 
 
 def all_of(value: Any) -> Any:
@@ -201,12 +197,13 @@ class Query(Options):
         kinds = {key: schema[key] for key in pivot.rows} | pivot.kinds(layout, schema)
         numbered = nw.from_native(engine.labelled(rows, found.with_row_index(number), pivot.columns))
         cells = pivot.cells(layout, schema, number)
-        body = self._sorted(engine.narrowed(numbered.group_by(*pivot.rows).agg(*cells).to_native(), kinds), pivot.rows)
+        count = spare(layout.names, "count")
+        whole = numbered.select(*cells, nw.len().alias(count))  # of all rows, with how many there are
+        made = numbered.group_by(*pivot.rows).agg(*cells) if pivot.rows else whole.filter(nw.col(count) > 0).drop(count)
+        body = self._sorted(engine.narrowed(made.to_native(), kinds), pivot.rows)
         if pivot.total_row:
-            total = engine.narrowed(
-                numbered.select(*cells, nw.len().alias(number)).to_native(), pivot.kinds(layout, schema)
-            )
-            body = engine.with_total(body, total, label=TOTAL, count=number)
+            total = engine.narrowed(whole.to_native(), pivot.kinds(layout, schema))
+            body = engine.with_total(body, total, label=TOTAL, count=count)
         return self._chosen(body)
 
     def _sorted(self, rows: pl.LazyFrame, keys: Iterable[str]) -> pl.LazyFrame:

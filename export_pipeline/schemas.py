@@ -33,7 +33,7 @@ def text_of(dtype: pl.DataType) -> str:
         case pl.List():
             return f"List({text_of(inner_of(dtype))})"
         case pl.Map():
-            return f"Map({text_of(_instance(dtype.key))}, {text_of(_instance(dtype.value))})"
+            return f"Map({text_of(instance(dtype.key))}, {text_of(instance(dtype.value))})"
         case pl.Struct():
             return f"Struct({{{', '.join(f'{name!r}: {text_of(inner)}' for name, inner in fields_of(dtype).items())}}})"
         case _:
@@ -43,7 +43,7 @@ def text_of(dtype: pl.DataType) -> str:
 def dtype_of(text: str) -> pl.DataType:
     """Return the type that `text_of` wrote; ValueError for any other text."""
     try:
-        return _instance(_build(ast.parse(text, mode="eval").body))
+        return instance(_build(ast.parse(text, mode="eval").body))
     except (KeyError, SyntaxError, TypeError, ValueError) as error:
         raise ValueError(f"no column type: {text!r}") from error
 
@@ -63,13 +63,13 @@ def inner_of(dtype: pl.DataType) -> pl.DataType:
     if isinstance(dtype, pl.Map):
         return pl.Struct({"key": dtype.key, "value": dtype.value})
     if isinstance(dtype, (pl.List, pl.Array)):
-        return _instance(dtype.inner)
+        return instance(dtype.inner)
     raise TypeError(f"{dtype} has no elements")
 
 
 def fields_of(dtype: pl.Struct) -> dict[str, pl.DataType]:
     """Return name -> type of a struct."""
-    return {field.name: _instance(field.dtype) for field in dtype.fields}
+    return {field.name: instance(field.dtype) for field in dtype.fields}
 
 
 def names_inside(dtype: pl.DataType) -> Iterator[str]:
@@ -93,7 +93,7 @@ def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
         yield dtype
 
 
-def _instance(dtype: Any) -> pl.DataType:
+def instance(dtype: Any) -> pl.DataType:
     """Return the type as an object: Polars also takes the bare class."""
     made = dtype() if isinstance(dtype, type) else dtype
     if not isinstance(made, pl.DataType):

@@ -19,7 +19,7 @@ from export_pipeline.home import Home
 from export_pipeline.parsing import parse
 from export_pipeline.pipeline import STAGES, Context, Progress, preview, run
 from export_pipeline.plan import Plan
-from export_pipeline_tests.formats.excel.templates import rich
+from export_pipeline_tests.formats.excel.template.books import rich
 
 WHEN = datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
 
@@ -126,9 +126,13 @@ def test_the_same_tick_is_delivered_once_unless_it_is_asked_for_again(home: Home
     assert (asked.skipped, asked.attempt) == (False, 2)
 
 
+@pytest.mark.parametrize("pivot", [None, {"columns": "status"}])
 @pytest.mark.parametrize(("on_empty", "there"), [("deliver", True), ("skip", False)])
-def test_an_empty_result_is_delivered_or_skipped(home: Home, on_empty: str, there: bool) -> None:
-    done = run(config(filter={"status": "lost"}, on_empty=on_empty), Context(home), logical_time=WHEN)
+def test_an_empty_result_is_delivered_or_skipped(
+    home: Home, on_empty: str, there: bool, pivot: dict[str, str] | None
+) -> None:
+    asked = config(filter={"status": "lost"}, on_empty=on_empty, pivot=pivot)
+    done = run(asked, Context(home), logical_time=WHEN)
     assert (home.out / "commands.csv").exists() is there
     assert bool(done.delivered.skipped) is not there
 

@@ -20,7 +20,7 @@ from export_pipeline.config import ExportConfig
 from export_pipeline.defs.metadata import SHOWN
 from export_pipeline.destinations import Local
 from export_pipeline.destinations.base import Steps
-from export_pipeline.destinations.beneath import Unfinished
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import Cancelled, ConfigError, DeliveryError, TransientDeliveryError
 from export_pipeline.home import Home
 from export_pipeline.ledger import Ledger, State
@@ -141,7 +141,7 @@ import os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from export_pipeline.config import ExportConfig
-from export_pipeline.destinations.beneath import Unfinished
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.home import Home
 from export_pipeline.pipeline import Context, run
 root, given, when, after, moment = sys.argv[1:]

@@ -187,8 +187,9 @@ def test_pivots(data: st.DataObject, sql: duckdb.DuckDBPyConnection) -> None:
     row, column = data.draw(st.permutations(KEYS))[:2]
     function = data.draw(st.sampled_from(["count", "distinct", "sum", "avg", "min", "max", "median", "std", "p95"]))
     value = data.draw(st.sampled_from(NUMBERS))
+    rows = data.draw(st.sampled_from([[row], [row], []]))
     ours = answer(
-        {"pivot": {"rows": row, "columns": column, "values": value, "function": function, "totals": "column"}}
+        {"pivot": {"rows": rows, "columns": column, "values": value, "function": function, "totals": "column"}}
     )
     found = [each for (each,) in sql.sql(f"select distinct {column} from rows order by 1 nulls last").fetchall()]
     kind, p = ("percentile", 95) if function == "p95" else (function, 0)
@@ -196,9 +197,10 @@ def test_pivots(data: st.DataObject, sql: duckdb.DuckDBPyConnection) -> None:
     # A cell without values is empty; the sum of nothing is 0 only where groups are measured.
     folded = f"sum({value})" if function == "sum" else folded
     cells = [f"{folded} filter (where {column} is not distinct from $v{place})" for place in range(len(found))]
-    text = f"select {', '.join([row, *cells, folded])} from rows group by {row} order by {row} nulls last"
+    text = f"select {', '.join([*rows, *cells, folded])} from rows"
+    text += f" group by {row} order by {row} nulls last" if rows else ""
     theirs = sql.execute(text, {f"v{place}": each for place, each in enumerate(found)}).fetchall()
-    assert len(ours.columns) == len(found) + 2
+    assert len(ours.columns) == len(found) + 1 + len(rows)
     compare(ours.rows(), theirs)
 
 

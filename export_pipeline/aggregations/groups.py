@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import narwhals as nw
 import polars as pl
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from export_pipeline.aggregations.base import Simple
 from export_pipeline.aggregations.edges import Edge, First
@@ -15,16 +15,9 @@ from export_pipeline.aggregations.kinds import FLAT, Family, kind_of, settle_key
 from export_pipeline.aggregations.measures import AnyMeasure, Count
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter
+from export_pipeline.lists import Names
 from export_pipeline.options import Options
 from export_pipeline.times import Every
-
-
-def listed(value: object) -> object:
-    """One name may be written without the list around it."""
-    return [value] if isinstance(value, str) else value
-
-
-Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
 
 
 class TimeBucket(Options):

@@ -12,11 +12,11 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from export_pipeline.aggregations.base import Simple
-from export_pipeline.aggregations.groups import Names
 from export_pipeline.aggregations.kinds import FLAT, kind_of, settled
 from export_pipeline.aggregations.measures import FUNCTIONS, Count, Percentile
 from export_pipeline.columns.headings import headings, unique
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.lists import Names
 from export_pipeline.options import Options
 
 TOTAL = "Total"
@@ -44,11 +44,12 @@ class Layout:
 class Pivot(Options):
     """Values of a column become columns: one row for each combination of `rows`, one cell for each of `columns`.
 
-    A cell without values is empty; counts are 0 there. Rows come in the order of their keys, nulls last.
+    A cell without values is empty; counts are 0 there. Rows come in the order of their keys, nulls last. Without `rows`
+    there is one row, of everything; of no rows none, and a column that stands for those that there are none of.
     """
 
-    rows: Names = Field(min_length=1)
-    """Columns whose values make the rows."""
+    rows: Names = Field(default_factory=list)
+    """Columns whose values make the rows; where none is given, there is one row."""
     columns: Names = Field(min_length=1)
     """Columns whose values become columns; null becomes `(null)`, an empty text `(empty)`."""
     values: Names = Field(default_factory=list)
@@ -84,6 +85,10 @@ class Pivot(Options):
         for name in self.values:
             if self.values.count(name) > 1:
                 raise ValueError(f"values names {name!r} twice")
+        if self.total_row and not self.rows:
+            raise ValueError(
+                "totals: a pivot without rows has one row, of everything; say totals: column, or name rows"
+            )
         if not self.values and self.function not in ("", "count"):
             raise ValueError(f"{self.function} of what? name the values, or leave the function out to count rows")
         return self
@@ -128,8 +133,12 @@ class Pivot(Options):
             kinds[self.rows[0]] = pl.String()
         for value in self._measured:
             kind = self.measure(value).check(schema, "pivot.values")
-            kinds[f"{value or 'rows'} by {', '.join(self.columns)}"] = kind
+            kinds[self._any(value)] = kind
         return pl.Schema(kinds)
+
+    def _any(self, value: str | None) -> str:
+        """Return the name of the column that stands for all those a value becomes."""
+        return f"{value or 'rows'} by {', '.join(self.columns)}"
 
     def layout(self, found: pl.DataFrame) -> Layout:
         """Return the columns that these combinations of values become.
@@ -151,6 +160,8 @@ class Pivot(Options):
             before = f"{value}_" if len(self._measured) > 1 else ""
             cells += [(f"{before}{text}", value, number) for number, text in enumerate(texts)]
             cells += [(f"{before}{TOTAL}", value, None)] if self.total_column else []
+        if not cells and not self.rows:  # a file has a column, also of no rows
+            cells = [(self._any(value), value, None) for value in self._measured]
         names = unique([name for name, _, _ in cells], taken=self.rows)
         return Layout(self.rows, [(name, value, of) for name, (_, value, of) in zip(names, cells, strict=True)])
 
@@ -177,5 +188,6 @@ class Pivot(Options):
     def sentence(self) -> str:
         """Return the pivot in English."""
         cells = " and ".join(self.measure(value).sentence() for value in self._measured)
-        what = f"{cells} for each {' and '.join(self.rows)}, with a column for each {' and '.join(self.columns)}"
+        rows = f"for each {' and '.join(self.rows)}" if self.rows else "in one row"
+        what = f"{cells} {rows}, with a column for each {' and '.join(self.columns)}"
         return f"{what}, with totals" if self.totals else what

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from export_pipeline.aggregations.groups import Names
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.lists import Names
 from export_pipeline.options import Options
 
 

@@ -70,18 +70,23 @@ class Uncompressed(Compression):
     tag: ClassVar[str] = "none"
 
 
-class Gzip(Compression):
-    """gzip: opens everywhere."""
+class Deflate(Compression):
+    """What gzip and zip are made of."""
 
-    tag: ClassVar[str] = "gzip"
-    extension: ClassVar[str] = ".gz"
-    arrow: ClassVar[str | None] = "gzip"
     short: ClassVar[str | None] = "level"
 
     level: Annotated[int, Field(ge=1, le=9)] = 2
     """1 to 9: 1 to 3 are many times faster, 4 and more a little smaller."""
     threads: Threads = 1
     """Processors that compress; more pay from level 4 on. The bytes differ between one and several, not otherwise."""
+
+
+class Gzip(Deflate):
+    """gzip: opens everywhere."""
+
+    tag: ClassVar[str] = "gzip"
+    extension: ClassVar[str] = ".gz"
+    arrow: ClassVar[str | None] = "gzip"
 
     def stage(self, target: Writable) -> Stage:
         """Pack with ISA-L or zlib."""
@@ -142,18 +147,13 @@ class Brotli(Compression):
         return Packed(target, packer.process, packer.finish)
 
 
-class Zip(Compression):
+class Zip(Deflate):
     """A zip file with one file in it: opens on every desktop; with a password, encrypted (AES-256, WinZip's AE-2)."""
 
     tag: ClassVar[str] = "zip"
     extension: ClassVar[str] = ".zip"
     media_type: ClassVar[str | None] = "application/zip"
-    short: ClassVar[str | None] = "level"
 
-    level: Annotated[int, Field(ge=1, le=9)] = 2
-    """1 to 9: 1 to 3 are many times faster, 4 and more a little smaller."""
-    threads: Threads = 1
-    """Processors that compress; more pay from level 4 on. The bytes differ between one and several, not otherwise."""
     password: OwnSecret | None = None
     """The password that opens the file: `{env: EXPORT_ZIP_PASSWORD}`; null: none. It encrypts with AES-256, which 7-Zip
     and WinZip open, and the Explorer of Windows does not. The name and the size of what is inside stay readable. The

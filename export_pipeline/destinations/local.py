@@ -11,8 +11,9 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 
 from export_pipeline.destinations.base import Deliverable, Destination, Receipt, Request, Sending, Steps
-from export_pipeline.destinations.beneath import Folder, Unfinished, explained
+from export_pipeline.destinations.beneath import Folder, explained
 from export_pipeline.destinations.tree import Tree
+from export_pipeline.destinations.unfinished import Unfinished, sweep
 from export_pipeline.errors import ConfigError, DeliveryError, ExportError, VerificationError
 from export_pipeline.ledger import Mark
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name, check_relative, numbered
@@ -148,7 +149,7 @@ class Local(Destination):
         if not start.joinpath(*parts).is_dir():
             return []
         with Folder.open(start) as base, base.below(parts, make=False) as folder, explained(folder.path):
-            return folder.sweep()
+            return sweep(folder)
 
     def probe(self, request: Request) -> Path:
         """Write, read back and remove a small hidden file; return the folder. Raises what a delivery would."""

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from types import TracebackType
 
 from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import sweep
 
 WORKERS = 8
 """Files and folders that are synced at a time: a disk writes the waiting ones down together."""
@@ -48,7 +49,7 @@ class Tree:
         """Remove unfinished files of dead processes from a folder, once."""
         if path not in self._swept:
             self._swept.add(path)
-            self.at(path).sweep()
+            sweep(self.at(path))
 
     def changed(self, path: PurePosixPath) -> None:
         """Take note that names in a folder are new: a sync that was begun before does not count."""

@@ -40,7 +40,7 @@ class Format(Options):
 
     A format overrides `encode` and `read`, and where it needs to: `render`, `check`, `losses`, `inspect`, `guard`. One
     whose output may be several files also has `is_folder` and `encode_parts`; one whose parts may have rows of their
-    own `tables`, `check_tables`, `_fill_tables` and `read_table`.
+    own `tables`, `check_tables`, `_fill` and `read_table`.
     """
 
     extension: ClassVar[str]
@@ -201,10 +201,8 @@ class Format(Options):
         proofs: tuple[Proof, ...] = ()
         with target:
             try:
-                if isinstance(target, Sink) and tables:
-                    filed, proofs = self._fill_tables(guarded, rendered, meter, tables, target, about)
-                elif isinstance(target, Sink):
-                    filed = self._fill(guarded, rendered, meter, target, about)
+                if isinstance(target, Sink):
+                    filed, proofs = self._fill(guarded, rendered, meter, tables or {}, target, about)
                 else:
                     self.encode_parts(meter.tap(rendered), target, about, called)
             except Exception as error:
@@ -233,25 +231,23 @@ class Format(Options):
             seconds=round(time.perf_counter() - began, 3),
         )
 
-    def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:  # noqa: ARG002
-        """Write the rows and return the meter of what the file holds, in the file's order.
+    def _fill(
+        self,
+        rows: pl.LazyFrame,  # noqa: ARG002
+        rendered: pl.LazyFrame,
+        meter: Meter,
+        tables: Mapping[str, pl.LazyFrame],
+        sink: Sink,
+        about: About,
+    ) -> tuple[Meter, tuple[Proof, ...]]:
+        """Write the rows, and those of further tables; return what the file holds of both, in the file's order.
 
         That is `meter`, which the rendered rows pass in the order of the source, unless a format arranges them anew.
         """
+        if tables:
+            raise TypeError(f"{self.tag} has no parts with rows of their own, such as {', '.join(tables)}")
         self._stream(meter.tap(rendered), sink, about)
-        return meter
-
-    def _fill_tables(
-        self,
-        rows: pl.LazyFrame,  # noqa: ARG002
-        rendered: pl.LazyFrame,  # noqa: ARG002
-        meter: Meter,  # noqa: ARG002
-        tables: Mapping[str, pl.LazyFrame],
-        sink: Sink,  # noqa: ARG002
-        about: About,  # noqa: ARG002
-    ) -> tuple[Meter, tuple[Proof, ...]]:
-        """Write as `_fill` does, with the rows of further tables, and return the proofs of these as well."""
-        raise TypeError(f"{self.tag} has no parts with rows of their own, such as {', '.join(tables)}")
+        return meter, ()
 
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode into the sink, through the codec where the format has one."""

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from export_pipeline.aggregations.groups import Names
 from export_pipeline.errors import ConfigError, VerificationError, not_installed
 from export_pipeline.formats.pgp import Pump, Sieve, passing_key
 from export_pipeline.formats.sink import Sink
+from export_pipeline.lists import Names
 from export_pipeline.options import OneOf, Options
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, field_validator
 
 from export_pipeline.errors import ConfigError, ExportError
+from export_pipeline.lists import named
 from export_pipeline.notifications.incidents import Incident, Incidents
 from export_pipeline.options import OneOf, Options
 from export_pipeline.secrets import Secret
@@ -81,10 +82,6 @@ class Notice:
         return {"type": f"export.{self.kind}", "timestamp": datetime.now(UTC).isoformat(), "data": data}
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _web_address(text: str) -> str:
     """Check that a text is an http(s) address without a password in it."""
     parts = urlsplit(text)
@@ -114,7 +111,7 @@ class Means:
 class Notification(Options, ABC):
     """One who is told."""
 
-    on: Annotated[tuple[Kind, ...], BeforeValidator(_listed), Field(min_length=1)] = ("failure",)
+    on: Annotated[tuple[Kind, ...], BeforeValidator(named), Field(min_length=1)] = ("failure",)
     """What is told: a `failure` once per incident, a `recovery` when the export works again, each `success`."""
 
     def wants(self, notice: Notice) -> bool:

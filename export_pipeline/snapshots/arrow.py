@@ -9,6 +9,8 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
+from export_pipeline.schemas import fields_of, inner_of, instance
+
 _BATCH_TYPES: tuple[tuple[pa.DataType, pa.DataType], ...] = (
     (pa.large_string(), pa.string()),
     (pa.large_binary(), pa.binary()),
@@ -31,14 +33,12 @@ def plain(dtype: pl.DataType) -> pl.DataType:
             return pl.Decimal(38, 0)
         case pl.Float16():
             return pl.Float32()
-        case pl.Array() | pl.List():
-            return pl.List(plain(_instance(dtype.inner)))
-        case pl.Map():
-            return pl.List(pl.Struct({"key": plain(_instance(dtype.key)), "value": plain(_instance(dtype.value))}))
+        case pl.Array() | pl.List() | pl.Map():
+            return pl.List(plain(inner_of(dtype)))
         case pl.BaseExtension():
-            return plain(_instance(dtype.ext_storage()))
+            return plain(instance(dtype.ext_storage()))
         case pl.Struct():
-            return pl.Struct({field.name: plain(_instance(field.dtype)) for field in dtype.fields})
+            return pl.Struct({name: plain(inner) for name, inner in fields_of(dtype).items()})
         case _:
             return dtype
 
@@ -47,7 +47,7 @@ def as_plain(name: str, found: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     """Return a column of type `found` as type `wanted`."""
     column = pl.col(name)
     if isinstance(found, pl.BaseExtension):
-        column, found = column.ext.storage(), _instance(found.ext_storage())
+        column, found = column.ext.storage(), instance(found.ext_storage())
     return column if found == wanted else column.cast(wanted)
 
 
@@ -73,11 +73,3 @@ def _small(dtype: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(dtype):
         return pa.struct([pa.field(field.name, _small(field.type)) for field in dtype.fields])
     return dtype
-
-
-def _instance(dtype: object) -> pl.DataType:
-    """Return the type as an object: Polars also takes the bare class."""
-    made = dtype() if isinstance(dtype, type) else dtype
-    if not isinstance(made, pl.DataType):
-        raise TypeError(f"no column type: {made!r}")
-    return made

@@ -26,7 +26,7 @@ from typing import Any
 
 from export_pipeline import destinations, filters, formats, ledger, pipeline, sources
 from export_pipeline.catalog import load_file
-from export_pipeline.destinations.beneath import Unfinished
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import ExportError
 from export_pipeline.home import Home
 from export_pipeline.ledger import Claim

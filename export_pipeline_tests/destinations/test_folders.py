@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from export_pipeline.destinations import Local, Receipt, Request, deliver_folder, folders
-from export_pipeline.destinations.beneath import Folder, Unfinished
+from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import Cancelled, DeliveryBusyError, DeliveryError, StorageError, TransientDeliveryError
 from export_pipeline.ledger import Claims, Entry, Ledger, State
 from export_pipeline.ledger.database import Database

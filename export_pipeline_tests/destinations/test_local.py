@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline.destinations import Local, Request
-from export_pipeline.destinations.beneath import Folder, Unfinished
+from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import (
     ConfigError,
     DeliveryError,

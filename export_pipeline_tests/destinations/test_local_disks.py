@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from export_pipeline.destinations import Local, Request, beneath
-from export_pipeline.destinations.beneath import Folder, Unfinished
+from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import (
     DeliveryError,
     ExportError,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from export_pipeline.destinations import Local, Request, beneath
-from export_pipeline.destinations.beneath import Folder, Unfinished
+from export_pipeline.destinations import Local, Request, unfinished
+from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import Unfinished
 from export_pipeline.errors import (
     DeliveryBusyError,
     ExportError,
@@ -25,7 +26,8 @@ from export_pipeline_tests.destinations.local_files import names
 HOLDER = """
 import sys, time
 from pathlib import Path
-from export_pipeline.destinations.beneath import Folder, Unfinished
+from export_pipeline.destinations.beneath import Folder
+from export_pipeline.destinations.unfinished import Unfinished
 with Folder.open(Path(sys.argv[1])) as folder:
     part = Unfinished(folder, "orders.csv")
     print(part.name, flush=True)
@@ -61,16 +63,16 @@ def test_only_unfinished_files_of_dead_processes_are_swept(tmp_path: Path, reque
 def test_an_unfinished_file_that_a_sweep_took_too_early_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = beneath._lock
+    lock = unfinished._lock
     taken: list[str] = []
 
     def swept_first(handle: int) -> None:
         if not taken:
             with Folder.open(tmp_path) as neighbour:
-                taken.extend(neighbour.sweep())
+                taken.extend(unfinished.sweep(neighbour))
         lock(handle)
 
-    monkeypatch.setattr(beneath, "_lock", swept_first)
+    monkeypatch.setattr(unfinished, "_lock", swept_first)
     with Folder.open(tmp_path) as folder, Unfinished(folder, "orders.csv") as part:
         assert len(taken) == 1
         assert names(tmp_path) == [part.name]

@@ -1,7 +1,7 @@
 """No option of a format is forgotten: each one, and each of its values, stands in a row of that format's contract.
 
-The rows are those of `test_csv_pairs`, `test_json_pairs`, `test_parquet_options` and `excel/options`: a new option
-needs a value there.
+The rows are those of `csv/test_pairs`, `json/test_pairs`, `parquet/test_options` and `excel/options`: a new
+option needs a value there.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from export_pipeline.formats.excel.pivots.functions import Function
 from export_pipeline.options import Options, members_of
 from export_pipeline.tables import Table
 from export_pipeline.verification import verify
-from export_pipeline_tests.formats import test_csv_pairs, test_json_pairs, test_parquet_options
+from export_pipeline_tests.formats.csv import test_pairs as csv
 from export_pipeline_tests.formats.excel import options as excel
+from export_pipeline_tests.formats.json import test_pairs as json
+from export_pipeline_tests.formats.parquet import test_options as parquet
 
 
 def csv_rows() -> Iterator[dict[str, Any]]:
-    for row in test_csv_pairs.ROWS:
+    for row in csv.ROWS:
         yield row | ({"headers": ["a", "b"]} if row["headers"] == "list" else {})
 
 
@@ -44,7 +46,7 @@ FOLDERS: list[dict[str, Any]] = [
     {"partition_values": {"day": "x", "n": 1, "yes": True, "no": False}},
 ]
 """Folders, which `test_pipeline_folders` writes and reads; orders of rows, of which the nasty table has none; LZO,
-which `test_parquet_lzo` writes and reads."""
+which `parquet/test_lzo` writes and reads."""
 SEALS: list[dict[str, Any]] = [{"seal": {"pgp": ["partner.asc"]}}]
 """Seals, whatever is inside: `test_sealing` and `test_pipeline_sealed` open them with gpg."""
 PACKED: list[dict[str, Any]] = [
@@ -67,7 +69,7 @@ ENTITIES: list[dict[str, Any]] = [
         }
     }
 ]
-"""`test_json_tables` writes and reads them."""
+"""`json/test_tables` writes and reads them."""
 SHEETS: list[dict[str, Any]] = [
     {"sheets": [{"name": "One", "rows": None}, {"name": "Two", "rows": {"source": "two"}, "pivot_tables": []}]}
 ]
@@ -77,7 +79,7 @@ TEMPLATES: list[dict[str, Any]] = [
     {"template": {"file": "a.xlsm", "sheet": "Data", "start": "B3", "header": "write", "columns": "position"}},
     {"template": None},
 ]
-"""`excel/test_templates` fills them."""
+"""`excel/template` fills them."""
 
 
 def pivot(n: int, function: str, **more: Any) -> dict[str, Any]:
@@ -120,8 +122,8 @@ PIVOTS: list[dict[str, Any]] = [
 ]
 ROWS: dict[type[Format], list[dict[str, Any]]] = {
     Csv: [*csv_rows(), *SPLIT, *PACKED, *SEALS],
-    Json: [*test_json_pairs.COVERED, *ENTITIES, *PACKED, *SEALS],
-    Parquet: [*test_parquet_options.ROWS, *FOLDERS, *SEALS],
+    Json: [*json.COVERED, *ENTITIES, *PACKED, *SEALS],
+    Parquet: [*parquet.ROWS, *FOLDERS, *SEALS],
     Excel: [*excel_rows(), *PIVOTS, *SHEETS, *TEMPLATES, *SEALS],
 }
 """Format -> the rows of its contract."""

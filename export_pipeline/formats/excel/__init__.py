@@ -197,9 +197,9 @@ class Excel(SheetOptions, Format):
             return
         self._encode([(self._main, rows)], sink, about)
 
-    def _fill_tables(
+    def _fill(
         self,
-        rows: pl.LazyFrame,  # noqa: ARG002
+        rows: pl.LazyFrame,
         rendered: pl.LazyFrame,
         meter: Meter,
         tables: Mapping[str, pl.LazyFrame],
@@ -207,6 +207,8 @@ class Excel(SheetOptions, Format):
         about: About,
     ) -> tuple[Meter, tuple[Proof, ...]]:
         """Write sheet after sheet, each past a meter of its own."""
+        if not tables:
+            return super()._fill(rows, rendered, meter, tables, sink, about)
         meters: dict[str, Meter] = {}
         parts: list[tuple[SheetOptions, pl.LazyFrame]] = []
         for sheet in self._sheets:

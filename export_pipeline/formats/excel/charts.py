@@ -46,8 +46,8 @@ class Chart(Options):
     kind: Literal["column", "column_stacked", "bar", "bar_stacked", "line", "area", "pie", "scatter"] = "column"
     """What is drawn: upright columns, lying bars, lines, areas, a pie, or points by two numbers."""
     of: str | None = None
-    """The name of a pivot table: its rows are the categories, each of its columns is a series. Null:
-    the sheet's rows."""
+    """The name of a pivot table: its rows are the categories, each of its columns is a series. Several columns of rows
+    are drawn where `layout: tabular` and `subtotals: false` leave no other rows between. Null: the sheet's rows."""
     x: str | None = None
     """The column of the categories; of the horizontal values for `scatter`. Not for pivot tables."""
     values: Annotated[tuple[str, ...], Field(max_length=255)] = ()
@@ -137,17 +137,27 @@ class Chart(Options):
                 cure="Choose another column for its columns, or name the values that are drawn.",
             )
         last = placed.last - table.column_totals
-        categories = _area(sheet, placed.left - 1, placed.first, last)
+        begin = placed.left - 1
+        categories = _area(sheet, begin, placed.first, last, begin + placed.labels - 1)
         series = [(text, _area(sheet, n, placed.first, last)) for text, n in drawn]
         corner = f"{letters(min(right + 1, MAX_COLUMNS - 1))}{int(below / _ROW_HEIGHT) + 2}"
-        return self._draw(sheet, categories, series, corner, below)
+        return self._draw(sheet, categories, series, corner, below, levels=placed.labels)
 
     def _draw(
-        self, sheet: Worksheet, categories: str, drawn: Sequence[tuple[str, str]], corner: str, below: float
+        self,
+        sheet: Worksheet,
+        categories: str,
+        drawn: Sequence[tuple[str, str]],
+        corner: str,
+        below: float,
+        levels: int = 1,
     ) -> float:
-        """Draw series, each a name and cells, at the anchor or else this corner; return how far the chart reaches."""
+        """Draw series, each a name and cells, at the anchor or else this corner; return how far the chart reaches.
+
+        Categories of several `levels` stand in as many columns, and name the outer ones once.
+        """
         import openpyxl.chart as charts
-        from openpyxl.chart.data_source import AxDataSource, NumDataSource, NumRef
+        from openpyxl.chart.data_source import AxDataSource, MultiLevelStrRef, NumDataSource, NumRef
         from openpyxl.chart.series import Series, SeriesLabel, XYSeries
         from openpyxl.chart.shapes import GraphicalProperties
 
@@ -157,7 +167,10 @@ class Chart(Options):
             setattr(chart, option, value)
         for n, (name, cells) in enumerate(drawn):
             scatter = self.kind == "scatter"
-            values, x = NumDataSource(NumRef(cells)), AxDataSource(NumRef(categories))
+            values = NumDataSource(NumRef(cells))
+            x = AxDataSource(
+                **({"numRef": NumRef(categories)} if levels == 1 else {"multiLvlStrRef": MultiLevelStrRef(categories)})
+            )
             series = XYSeries(idx=n, xVal=x, yVal=values) if scatter else Series(idx=n, cat=x, val=values)
             series.order, series.tx, series.spPr = n, SeriesLabel(v=name), GraphicalProperties()
             if self.kind == "line":
@@ -165,6 +178,8 @@ class Chart(Options):
             self._color(series, n)
             chart.series.append(series)
         self._texts(chart)
+        if levels > 1 and self.kind != "pie":
+            chart.x_axis.noMultiLvlLbl = False
         chart.width, chart.height = self.width, self.height
         sheet.add_chart(chart, self.anchor or corner)
         return below if self.anchor else below + self.height + _ROW_HEIGHT
@@ -196,12 +211,15 @@ class Chart(Options):
             chart.x_axis.delete = chart.y_axis.delete = False  # else Excel hides them
 
 
-def _area(sheet: Worksheet, column: int, first: int, last: int) -> str:
-    """Return cells of a column, counted from 0. openpyxl's Reference ends at row 1,000,000; a sheet does not."""
+def _area(sheet: Worksheet, column: int, first: int, last: int, to: int | None = None) -> str:
+    """Return cells of a column, counted from 0, or of those up to `to`.
+
+    openpyxl's Reference ends at row 1,000,000; a sheet does not.
+    """
     from openpyxl.utils import quote_sheetname
 
-    at = letters(column)
-    return f"{quote_sheetname(sheet.title)}!${at}${first}:${at}${last}"
+    at, end = letters(column), letters(column if to is None else to)
+    return f"{quote_sheetname(sheet.title)}!${at}${first}:${end}${last}"
 
 
 def add_charts(sheet: Worksheet, look: Look, _number: int, rows: int) -> None:

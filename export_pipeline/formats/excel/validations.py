@@ -64,14 +64,23 @@ class Compared(Validation):
     operator: Literal["between", "not_between", "eq", "ne", "gt", "ge", "lt", "le"] = "between"
     """How the value compares."""
 
-    def compared(self, low: object, high: object) -> dict[str, Any]:
-        """Return the rule of these two limits."""
+    value: Any
+    upper: Any = None
+
+    @model_validator(mode="after")
+    def _two_values(self) -> Self:
+        if self.operator.endswith("between") != (self.upper is not None):
+            raise ValueError("between and not_between need value and upper; the other operators value only")
+        return self
+
+    def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Return openpyxl's rule."""
+        low, high = (None if limit is None else self.text(limit) for limit in (self.value, self.upper))
         return {"type": self.kind, "operator": _OPERATORS[self.operator], "formula1": low, "formula2": high}
 
-    def two(self, upper: object) -> None:
-        """Refuse an upper limit too many, or one that is missing."""
-        if self.operator.endswith("between") != (upper is not None):
-            raise ValueError("between and not_between need value and upper; the other operators value only")
+    def text(self, limit: Any) -> str:
+        """Return a limit as a formula."""
+        return str(limit)
 
 
 class Whole(Compared):
@@ -84,15 +93,6 @@ class Whole(Compared):
     """The limit; the lower one of two."""
     upper: int | None = None
     """The upper limit."""
-
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        self.two(self.upper)
-        return self
-
-    def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Return openpyxl's rule."""
-        return self.compared(str(self.value), None if self.upper is None else str(self.upper))
 
 
 class TextLength(Whole):
@@ -113,15 +113,6 @@ class DecimalNumber(Compared):
     upper: float | None = None
     """The upper limit."""
 
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        self.two(self.upper)
-        return self
-
-    def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Return openpyxl's rule."""
-        return self.compared(repr(self.value), None if self.upper is None else repr(self.upper))
-
 
 class DateLimits(Compared):
     """Dates."""
@@ -134,16 +125,9 @@ class DateLimits(Compared):
     upper: dt.date | None = Field(None, ge=dt.date(1900, 3, 1))
     """The upper limit."""
 
-    @model_validator(mode="after")
-    def _limits(self) -> Self:
-        self.two(self.upper)
-        return self
-
-    def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Return openpyxl's rule."""
-        return self.compared(
-            str((self.value - _EPOCH).days), None if self.upper is None else str((self.upper - _EPOCH).days)
-        )
+    def text(self, limit: dt.date) -> str:
+        """Return a date as its number."""
+        return str((limit - _EPOCH).days)
 
 
 class CustomRule(Validation):

@@ -150,11 +150,7 @@ class Json(TextFormat):
             write_texts(written, between, style, part.depth, part.between)
             between.finish()
 
-    def _fill(self, rows: pl.LazyFrame, rendered: pl.LazyFrame, meter: Meter, sink: Sink, about: About) -> Meter:
-        """Write the document; groups and entities are sorted by their keys first."""
-        return self._fill_tables(rows, rendered, meter, {}, sink, about)[0]
-
-    def _fill_tables(
+    def _fill(
         self,
         rows: pl.LazyFrame,
         rendered: pl.LazyFrame,
@@ -163,7 +159,10 @@ class Json(TextFormat):
         sink: Sink,
         about: About,
     ) -> tuple[Meter, tuple[Proof, ...]]:
-        """Write the document. All entities have one proof, whichever rows they are of."""
+        """Write the document; groups and entities are sorted by their keys first.
+
+        All entities have one proof, whichever rows they are of.
+        """
         with self.compression.named(about.file).compressing(sink) as stage:
             if self.layout == "lines":
                 self.encode(meter.tap(rendered), cast("BinaryIO", stage), about)

@@ -9,7 +9,6 @@ from typing import Annotated, BinaryIO, ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, PrivateAttr, model_validator
 
-from export_pipeline.aggregations.groups import Names
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.about import About
 from export_pipeline.formats.base import Format
@@ -24,6 +23,7 @@ from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read
 from export_pipeline.formats.parquet.writers import polars_options, write_arrow
 from export_pipeline.formats.parts import MARKER, PartFolder
 from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
+from export_pipeline.lists import Names
 from export_pipeline.schemas import leaves_of
 from export_pipeline.verification import Loss
 

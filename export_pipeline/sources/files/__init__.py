@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from export_pipeline.errors import ConfigError
+from export_pipeline.lists import Names
 from export_pipeline.options import OneOf, members_of
 from export_pipeline.sources.base import Opened, Source
 from export_pipeline.sources.files.arrow import ArrowFile
@@ -24,14 +25,10 @@ PACKED = (".gz", ".zst")
 """Endings of files that are compressed as a whole."""
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str | Path) else value
-
-
 class FilesSource(Source):
     """The rows of one or several files, one after another. Columns are found by name; a file may lack some."""
 
-    files: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str]), Field(min_length=1)]
+    files: Annotated[Names, Field(min_length=1)]
     """A file, a pattern such as ``flights-*.parquet`` or ``data/**/*.csv``, or a list of them."""
     format: AnyFileFormat | None = None
     """The format; found by the ending of the names where it is left out."""

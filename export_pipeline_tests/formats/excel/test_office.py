@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import shutil
-import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from export_pipeline_tests.formats.excel.templates import filled, rich
+from export_pipeline_tests.formats.excel.office import ASKED, converted, sheets
+from export_pipeline_tests.formats.excel.template.books import filled, rich
 from export_pipeline_tests.formats.excel.written import capped, written
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("soffice") is None, reason="LibreOffice (soffice) is not installed"),
-]
+pytestmark = ASKED
 
 
 @pytest.mark.parametrize("compact", [False, True])
@@ -35,18 +30,8 @@ def test_libreoffice_sees_the_same_values(compact: bool, tmp_path: Path) -> None
     )
     form = capped(31, compact=compact)
     form.write(frame.lazy(), tmp_path / "file.xlsx")
-    subprocess.run(
-        [
-            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to",
-            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "--outdir", str(tmp_path),
-            str(tmp_path / "file.xlsx"),
-        ],
-        check=True, capture_output=True, timeout=180,
-    )  # fmt: skip
     read = []
-    for name in ("file-Data.csv", "file-Data (2).csv"):
-        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
+    for header, *rows in sheets(tmp_path / "file.xlsx", "Data", "Data (2)"):
         assert header == frame.columns
         read += rows
     assert len(read) == frame.height
@@ -80,23 +65,14 @@ def test_libreoffice_computes_the_formulas_and_draws_the_rich_workbook(tmp_path:
         print={"orientation": "landscape", "footer": "Page &P"},
     )
     written(frame, tmp_path, form)
-    for kind in ("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pdf"):
-        subprocess.run(
-            [
-                "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", kind,
-                "--outdir", str(tmp_path), str(tmp_path / "file.xlsx"),
-            ],
-            check=True, capture_output=True, timeout=180,
-        )  # fmt: skip
-    with (tmp_path / "file-Data.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    (rows,) = sheets(tmp_path / "file.xlsx", "Data")
     assert rows[0] == ["Costs", "", "<6>", ""]
     assert rows[2:] == [
         ["agent", "cost", "runs", "double"],
         *([f"a{n % 3}", f"{n / 4:g}", str(n), f"{n / 2:g}"] for n in range(4)),
         ["Total", "1.5", "3", "3"],
     ]
-    drawn = (tmp_path / "file.pdf").read_bytes()
+    drawn = (converted(tmp_path / "file.xlsx", "pdf") / "file.pdf").read_bytes()
     assert drawn.startswith(b"%PDF")
     assert drawn.count(b"/Type/Page/") + drawn.count(b"/Type/Page ") + drawn.count(b"/Type/Page\n") >= 3  # sheets
 
@@ -104,20 +80,9 @@ def test_libreoffice_computes_the_formulas_and_draws_the_rich_workbook(tmp_path:
 def test_libreoffice_computes_a_filled_template(tmp_path: Path) -> None:
     frame = pl.DataFrame({"id": range(10), "status": ["ok", "failed"] * 5, "cost": [n / 2 for n in range(10)]})
     artifact = filled(frame, tmp_path, str(rich(tmp_path / "report.xlsm", macros=True)))
-    subprocess.run(
-        [
-            "soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to",
-            "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "--outdir", str(tmp_path),
-            str(artifact.path),
-        ],
-        check=True, capture_output=True, timeout=180,
-    )  # fmt: skip
-    read = {}
-    for name in ("Data", "Summary"):
-        with (tmp_path / f"filled-{name}.csv").open(encoding="utf-8", newline="") as file:
-            read[name] = list(csv.reader(file))
-    assert read["Data"][0][:3] == ["Report", "", "22.5"]
-    assert [row[1:5] for row in read["Data"][4:14]] == [
+    data, summary = sheets(artifact.path, "Data", "Summary")
+    assert data[0][:3] == ["Report", "", "22.5"]
+    assert [row[1:5] for row in data[4:14]] == [
         [str(n), "failed" if n % 2 else "ok", f"{n / 2:g}", str(n)] for n in range(10)
     ]
-    assert [row[0] for row in read["Summary"][:3:2]] == ["22.5", "5 of D5:D7"]
+    assert [row[0] for row in summary[:3:2]] == ["22.5", "5 of D5:D7"]

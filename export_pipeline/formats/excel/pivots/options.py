@@ -241,10 +241,11 @@ def check_drawn(kind: str, name: str, values: Sequence[str], tables: Sequence[Pi
             f"excel: charts: there is no pivot table {name!r}" + (f"; {did_you_mean(name, names)}" if names else ""),
             cure=None if names else "Describe it in pivot_tables.",
         )
-    if len(table.rows) > 1:
+    if len(table.rows) > 1 and (table.layout != "tabular" or table.subtotals):
         raise ConfigError(
-            f"excel: charts: the pivot table {table.name!r} has several columns of rows; a chart draws one",
-            cure="Draw another pivot table of the same values, with one column in its rows.",
+            f"excel: charts: the pivot table {table.name!r} has several columns of rows, and totals or captions stand "
+            "between its rows, which a chart would draw as rows",
+            cure="Give it layout: tabular and subtotals: false, or draw one with one column in its rows.",
         )
     if kind == "pie" and (table.columns or len(values or table.values) > 1):
         raise ConfigError(

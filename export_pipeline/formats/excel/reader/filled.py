@@ -147,7 +147,7 @@ def _check_around(xml: bytes, area: _Area, rows: int) -> None:
 
 def _headers(workbook: Workbook, part: str, head: bytes, area: _Area) -> list[str]:
     """Return what stands above each column: the names of the table, which must span the rows, else the cells."""
-    for table in workbook.tables(part):
+    for _, table in workbook.tables(part):
         found = re.fullmatch(r"([A-Z]+)(\d+):([A-Z]+)(\d+)", table.attrib["ref"])
         if found is None:
             raise ValueError(f"the table {table.attrib['displayName']} has no range")

@@ -135,15 +135,15 @@ class Workbook:
             ]
         return self._shared[number]
 
-    def tables(self, sheet: str) -> Iterator[Tree.Element]:
-        """Yield the tables of a sheet."""
+    def tables(self, sheet: str) -> Iterator[tuple[str, Tree.Element]]:
+        """Yield the tables of a sheet, each with the name of its part."""
         folder, name = posixpath.split(sheet)
         relations = f"{folder}/_rels/{name}.rels"
         if relations not in self._zip.namelist():
             return
         for part in self._targets(relations).values():
             if part.endswith(".xml") and (tree := self.tree(part)).tag == f"{_MAIN}table":
-                yield tree
+                yield part, tree
 
     def stream(self, part: str, size: int) -> Iterator[bytes]:
         """Yield the bytes of a part, about `size` at a time; at the end size and CRC must be those of the directory.
@@ -184,16 +184,7 @@ class Workbook:
 
     def check_tables(self, sheet: str, rows: int, layout: Layout) -> None:
         """Refuse tables that do not span the sheet's rows or have other headers: Excel repairs those."""
-        folder, name = posixpath.split(sheet)
-        relations = f"{folder}/_rels/{name}.rels"
-        if relations not in self._zip.namelist():
-            return
-        for part in self._targets(relations).values():
-            if not part.endswith(".xml"):
-                continue
-            table = self.tree(part)
-            if table.tag != f"{_MAIN}table":
-                continue
+        for part, table in self.tables(sheet):
             named = [_unescaped(c.attrib["name"]) for c in table.iter(f"{_MAIN}tableColumn")]
             if named != layout.headers:
                 raise ValueError(f"the columns of {part} are not the headers")

@@ -17,7 +17,7 @@ from export_pipeline.errors import ConfigError, FormatError, VerificationError
 from export_pipeline.formats.parquet import Parquet, lzo, thrift
 from export_pipeline.verification import Artifact, verify
 from export_pipeline_tests.formats import nasty
-from export_pipeline_tests.formats.test_parquet import parquet
+from export_pipeline_tests.formats.parquet.test_parquet import parquet
 
 
 def sample(rows: int) -> pl.DataFrame:

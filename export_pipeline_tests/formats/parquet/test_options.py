@@ -19,8 +19,8 @@ from export_pipeline.errors import ConfigError, FormatError, VerificationError
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.pairwise import pairwise
+from export_pipeline_tests.formats.parquet.test_parquet import CODECS, parquet
 from export_pipeline_tests.formats.test_contract import proven
-from export_pipeline_tests.formats.test_parquet import CODECS, parquet
 
 KEY = bytes(range(32))
 

@@ -68,3 +68,11 @@ def spilling(monkeypatch: Any, budget: int = 3_000) -> None:
     defaults = ExternalSort.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "budget", budget)
+
+
+def nested(*by: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"structure": {"nested": {"by": list(by), **more}}}
+
+
+def normalized(entities: dict[str, Any], relationships: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"structure": {"normalized": {"entities": entities, "relationships": relationships or {}, **more}}}

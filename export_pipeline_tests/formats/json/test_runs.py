@@ -14,7 +14,7 @@ from export_pipeline.errors import FormatError
 from export_pipeline.home import Home
 from export_pipeline.parsing import parse
 from export_pipeline.pipeline import Context, Result, run
-from export_pipeline_tests.formats.documents import strict
+from export_pipeline_tests.formats.json.documents import strict
 
 NORMALIZED = {"normalized": {"entities": {"agents": {"key": "agent", "fields": []}, "commands": {"key": "id"}}}}
 

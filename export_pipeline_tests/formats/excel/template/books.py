@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import xlsxwriter
+from python_calamine import CalamineWorkbook
 
 from export_pipeline.formats.excel import Excel
 from export_pipeline.verification import Artifact, verify
+from export_pipeline_tests.formats.excel.pictures import png
 
 MACROS = Path(__file__).parent / "macros" / "vbaProject.bin"
-
-
-def png() -> bytes:
-    """Return a red square."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    raw = b"".join(b"\0" + b"\xff\0\0" * 20 for _ in range(20))
-    head = struct.pack(">IIBBBBB", 20, 20, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
 
 
 def rich(path: Path, *, macros: bool = False) -> Path:
@@ -69,7 +58,7 @@ def rich(path: Path, *, macros: bool = False) -> Path:
     summary.write_formula("A3", '=COUNTIF(Data!$C$5:$C$7,"ok")&" of D5:D7"', None, "x")
     summary.write_formula("A4", "=D5", None, 1)
     summary.write_comment("A1", "note")
-    summary.insert_image("G20", "r.png", {"image_data": io.BytesIO(png())})
+    summary.insert_image("G20", "r.png", {"image_data": io.BytesIO(png(20, 20))})
     chart = book.add_chart({"type": "column"})
     chart.add_series({"name": "=Data!$D$4", "categories": "=Data!$C$5:$C$7", "values": "=Data!$D$5:$D$7",
                       "trendline": {"type": "linear"}})  # fmt: skip
@@ -109,3 +98,13 @@ def parts(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as package:
         assert package.testzip() is None
         return {name: package.read(name) for name in package.namelist()}
+
+
+def costs(rows: int) -> pl.DataFrame:
+    """Return rows whose columns stand in another order than in the template."""
+    n = pl.int_range(rows, eager=True)
+    return pl.DataFrame({"cost": n * 0.5, "id": n, "status": pl.Series(["ok"] * rows, dtype=pl.String)})
+
+
+def cells(path: Path, sheet: str = "Data") -> list[list[Any]]:
+    return CalamineWorkbook.from_path(str(path)).get_sheet_by_name(sheet).to_python(skip_empty_area=False)

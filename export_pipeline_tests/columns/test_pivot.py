@@ -1,8 +1,8 @@
-"""Choosing columns, and columns made of values."""
+"""Columns made of values."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,72 +10,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from export_pipeline.columns import Columns, Pivot
-from export_pipeline.columns.headings import headings, unique
+from export_pipeline.columns import Pivot
 from export_pipeline.errors import ConfigError
 from export_pipeline.query import Query
-
-NAMES = ["id", "agent", "host", "cost"]
-
-
-@pytest.mark.parametrize(
-    ("columns", "expected"),
-    [
-        ({}, {"id": "id", "agent": "agent", "host": "host", "cost": "cost"}),
-        (["cost", "id"], {"cost": "cost", "id": "id"}),
-        ("cost", {"cost": "cost"}),
-        ({"exclude": "host"}, {"id": "id", "agent": "agent", "cost": "cost"}),
-        ({"rename": {"agent": "who"}}, {"id": "id", "agent": "who", "host": "host", "cost": "cost"}),
-        ({"order": ["cost", "host"]}, {"cost": "cost", "host": "host", "id": "id", "agent": "agent"}),
-        ({"include": ["id", "cost"], "order": ["cost"]}, {"cost": "cost", "id": "id"}),
-        ({"rename": {"id": "cost", "cost": "id"}, "exclude": ["host", "agent"]}, {"id": "cost", "cost": "id"}),
-        ({"rename": {"agent": "host"}, "exclude": ["host"]}, {"id": "id", "agent": "host", "cost": "cost"}),
-    ],
-)
-def test_choice(columns: Any, expected: dict[str, str]) -> None:
-    chosen = Columns.model_validate(columns)
-    assert list(chosen.check(NAMES).items()) == list(expected.items())
-    assert Columns.model_validate(chosen.dump()) == chosen
-    # Of rows that only have what is kept, the same columns come out.
-    kept = [name for name in NAMES if name not in chosen.exclude]
-    assert chosen.pick(kept) == expected
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        (["agnt"], r"columns.include: column 'agnt' is unknown \(did you mean 'agent'\?\)"),
-        ({"exclude": ["hots"]}, r"columns.exclude: column 'hots' is unknown \(did you mean 'host'\?\)"),
-        ({"rename": {"hots": "x"}}, r"columns.rename: column 'hots' is unknown"),
-        ({"order": ["cots"]}, r"columns.order: column 'cots' is unknown"),
-        ({"include": ["id"], "order": ["cost"]}, r"columns.order: column 'cost' is unknown or left out"),
-        ({"exclude": ["cost"], "rename": {"cost": "x"}}, r"columns.rename: column 'cost' is unknown or left out"),
-        ({"rename": {"agent": "who"}, "order": ["who"]}, r"'who' is the new name of 'agent': write 'agent'"),
-        ({"rename": {"agent": "id"}}, r"'id' and 'agent' would both be called 'id'"),
-        ({"rename": {"agent": "x", "id": "x"}}, r"would both be called 'x'"),
-        ({"exclude": NAMES}, r"no column is left"),
-    ],
-)
-def test_wrong_choice(columns: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Columns.model_validate(columns).check(NAMES)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ([], "include is empty"),
-        (["a", "a"], "include names 'a' twice"),
-        ({"exclude": ["a", "a"]}, "exclude names 'a' twice"),
-        ({"include": ["a"], "exclude": ["a"]}, "both included and excluded"),
-        ({"rename": {"a": " "}}, "the new name of 'a' is empty"),
-        ({"renam": {}}, "did you mean 'rename'"),
-    ],
-)
-def test_impossible_choice(columns: Any, message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        Columns.model_validate(columns)
-
 
 RUNS = pl.DataFrame(
     {
@@ -194,6 +131,17 @@ def test_names_never_collide() -> None:
     assert result["agent (3)"].to_list() == [1, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("rows", ["agent", []])
+def test_values_may_be_called_as_they_like(rows: Any) -> None:
+    names = ["number", "_number", "count", "_count", "agent", "status", "Total"]
+    given = pl.DataFrame({"agent": names, "status": names})
+    result = pivoted(given, rows=rows, totals=True if rows else "column")
+    assert sorted(result.columns[bool(rows) :]) == sorted(
+        name.replace("agent", "agent (2)") if rows else name for name in [*names, "Total (2)"]
+    )
+    assert result.row(-1)[bool(rows) :] == (1,) * 7 + (7,)
+
+
 def test_null_and_nan_are_one_column() -> None:
     rows = pl.DataFrame({"agent": ["a", "a", "a"], "status": [float("nan"), None, 1.0]})
     assert pivoted(rows).rows(named=True) == [{"agent": "a", "1.0": 1, "(null)": 2}]
@@ -245,6 +193,33 @@ def test_text_can_fill_cells() -> None:
     assert result.rows()[0] == ("a", None, "failed", None, None, "ok", None)
 
 
+def test_without_rows_there_is_one_row_of_everything() -> None:
+    result = pivoted(rows=[], values=["ms", "cost"], function="avg", totals="column")
+    assert result.rows(named=True) == [
+        {
+            "ms_failed": 2.0,
+            "ms_ok": 3.75,
+            "ms_(null)": None,
+            "ms_Total": 3.4,
+            "cost_failed": 2.5,
+            "cost_ok": 1.0,
+            "cost_(null)": 4.0,
+            "cost_Total": 2.125,
+        }
+    ]
+    assert Query.model_validate({"pivot": {"columns": "status"}}) == Query(pivot=Pivot(columns=["status"], rows=[]))
+    then = {"columns": {"exclude": ["(null)"]}, "sort": ["-ok"], "limit": 1}
+    assert pivoted(rows=[], then=then).rows(named=True) == [{"failed": 1, "ok": 4}]
+
+
+def test_without_rows_nothing_has_no_row_but_a_column() -> None:
+    kinds = {"ms by status": pl.Int64(), "cost by status": pl.Float64()}
+    assert pivoted(RUNS.clear(), rows=[], values=["ms", "cost"]).schema == kinds
+    assert pivoted(RUNS.clear(), rows=[]).shape == (0, 1)
+    assert pivoted(RUNS.clear(), rows=[], totals="column").columns == ["Total"]
+    assert pivoted(RUNS.clear(), rows=[], totals="column").is_empty()
+
+
 def test_what_stands_for_the_columns_that_are_not_known_yet() -> None:
     query = Query(pivot=Pivot(rows=["ms"], columns=["status"], values=["cost", "agent"], function="max", totals=True))
     assert query.check(RUNS.schema) == pl.Schema(
@@ -269,7 +244,9 @@ def test_wrong_pivot(pivot: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("pivot", "message"),
     [
-        ({"rows": []}, "at least 1 item"),
+        ({"columns": []}, "at least 1 item"),
+        ({"rows": [], "totals": True}, "a pivot without rows has one row"),
+        ({"rows": [], "totals": "row"}, "say totals: column"),
         ({"columns": "agent"}, "'agent' is named twice in rows and columns"),
         ({"values": ["ms", "ms"]}, "values names 'ms' twice"),
         ({"function": "sum"}, "sum of what"),
@@ -282,31 +259,3 @@ def test_wrong_pivot(pivot: dict[str, Any], message: str) -> None:
 def test_impossible_pivot(pivot: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Pivot.model_validate({"rows": "agent", "columns": "status"} | pivot)
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([True, False, None], ["true", "false", "(null)"]),
-        ([1.0, 1e300, -0.5], ["1.0", "1e+300", "-0.5"]),
-        ([Decimal("1E+2"), Decimal("0.10")], ["100.00", "0.10"]),
-        ([date(2024, 1, 31), None], ["2024-01-31", "(null)"]),
-        ([datetime(2024, 1, 31), datetime(2024, 2, 1)], ["2024-01-31", "2024-02-01"]),
-        ([datetime(2024, 1, 31), datetime(2024, 2, 1, 5)], ["2024-01-31 00:00", "2024-02-01 05:00"]),
-        ([datetime(2024, 1, 31, 0, 0, 1)], ["2024-01-31 00:00:01"]),
-        ([timedelta(seconds=90)], ["0:01:30"]),
-        ([b"\x00\xff"], ["00ff"]),
-    ],
-)
-def test_headings(values: list[Any], expected: list[str]) -> None:
-    assert headings(pl.DataFrame({"x": values})) == expected
-
-
-def test_the_hour_that_happens_twice_has_two_headings() -> None:
-    hours = [datetime(2024, 10, 27, hour, tzinfo=UTC) for hour in (0, 1, 2)]
-    found = pl.DataFrame({"x": pl.Series(hours).dt.convert_time_zone("Europe/Berlin")})
-    assert headings(found) == ["2024-10-27 02:00+0200", "2024-10-27 02:00+0100", "2024-10-27 03:00+0100"]
-
-
-def test_unique_names_do_not_take_those_of_later_values() -> None:
-    assert unique(["a", "a", "a (2)", "a"]) == ["a", "a (3)", "a (2)", "a (4)"]

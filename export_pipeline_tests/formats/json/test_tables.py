@@ -16,7 +16,7 @@ from export_pipeline.home import Home
 from export_pipeline.parsing import parse
 from export_pipeline.pipeline import Context, run
 from export_pipeline.verification import verify
-from export_pipeline_tests.formats.documents import strict
+from export_pipeline_tests.formats.json.documents import strict
 
 AGENTS = pl.DataFrame({"name": ["b", "a", "idle"], "team": ["x", "y", "y"], "cost": [1.5, None, 2.0]})
 COMMANDS = pl.DataFrame(

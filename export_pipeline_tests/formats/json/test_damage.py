@@ -12,7 +12,7 @@ import pytest
 
 from export_pipeline.errors import VerificationError
 from export_pipeline.verification import verify
-from export_pipeline_tests.formats.documents import json_form, strict, written
+from export_pipeline_tests.formats.json.documents import json_form, strict, written
 
 NESTED = {"nested": {"by": [{"key": "k", "name": "ks"}, {"key": "n", "name": "ns", "keep": True}], "records": "r"}}
 NORMALIZED = {

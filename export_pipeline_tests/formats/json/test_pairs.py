@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from export_pipeline_tests.formats import nasty
-from export_pipeline_tests.formats.documents import document, json_form, written
+from export_pipeline_tests.formats.json.documents import document, json_form, written
 from export_pipeline_tests.formats.pairwise import pairwise
 
 FLAT: Any = "flat"
