@@ -19,6 +19,8 @@ _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, 
 
 _AHEAD = 3
 """Blocks that wait to be written; Polars' are of some 3 MB."""
+_BLOCK = 1 << 19
+"""Bytes that are handed on at least: Parquet comes in thousands of small pieces, each of which would wake a thread."""
 _LOOK = 0.1
 """Seconds between two looks whether there still is a writer."""
 
@@ -45,6 +47,8 @@ class Sink:
         self._part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.part")
         self._file: IO[bytes]
         self._closed = False
+        self._held: list[memoryview] = []
+        self._size = 0
         self._handed: queue.Queue[memoryview | None] = queue.Queue(_AHEAD)
         self._writer = threading.Thread(target=self._work, name="sink", daemon=True)
 
@@ -57,8 +61,10 @@ class Sink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True  # Polars' threads may still write
         try:
+            if error is None and self.failure is None:
+                self._hand()
+            self._closed = True  # Polars' threads may still write
             self._handed.put(None)
             self._writer.join()
             with _refusals(self.path):
@@ -81,12 +87,27 @@ class Sink:
             self.failure = Cancelled("the export was stopped")
         if self.failure is not None:
             raise self.failure
-        handed = memoryview(data)
+        if self._closed:
+            raise self._too_late()
+        given = memoryview(data)
+        self._held.append(given)
+        self._size += given.nbytes
+        if self._size >= _BLOCK:
+            self._hand()
+        return given.nbytes
+
+    def _hand(self) -> None:
+        """Hand on what is held."""
+        held, self._held, self._size = self._held, [], 0
+        block = held[0] if len(held) == 1 else memoryview(b"".join(held))
         while not self._closed:
             with contextlib.suppress(queue.Full):
-                self._handed.put(handed, timeout=_LOOK)
-                return handed.nbytes
-        raise ValueError(f"{self.path.name} is closed")
+                self._handed.put(block, timeout=_LOOK)
+                return
+        raise self._too_late()
+
+    def _too_late(self) -> ValueError:
+        return ValueError(f"{self.path.name} is closed")
 
     def _work(self) -> None:
         while (data := self._handed.get()) is not None:

@@ -96,17 +96,34 @@ def test_who_writes_too_late_is_told(tmp_path: Path) -> None:
 def test_bytes_wait_for_a_slow_disk_but_not_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, put = threading.Event(), Sink._put
     monkeypatch.setattr(Sink, "_put", lambda self, data: (slow.wait(5), put(self, data))[1])
+    block = b"x" * 1_000_000
     with Sink(tmp_path / "x") as sink:
         for _ in range(3):
-            sink.write(b"abc")
-        more = threading.Thread(target=lambda: [sink.write(b"abc") for _ in range(5)])
+            sink.write(block)
+        more = threading.Thread(target=lambda: [sink.write(block) for _ in range(5)])
         more.start()
         more.join(0.2)
         assert more.is_alive()
         assert sink.bytes == 0
         slow.set()
         more.join()
-    assert (tmp_path / "x").read_bytes() == b"abc" * 8
+    assert (tmp_path / "x").read_bytes() == block * 8
+
+
+def test_small_pieces_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    put = Sink._put
+
+    def noting(self: Sink, data: memoryview) -> None:
+        sizes.append(data.nbytes)
+        put(self, data)
+
+    monkeypatch.setattr(Sink, "_put", noting)
+    with Sink(tmp_path / "x") as sink:
+        for n in range(100_000):
+            assert sink.write(b"%07d\n" % n) == 8
+    assert (tmp_path / "x").read_bytes() == b"".join(b"%07d\n" % n for n in range(100_000))
+    assert (sum(sizes), len(sizes)) == (sink.bytes, 2)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")

@@ -1,0 +1,103 @@
+"""Lists and members as lines, and who reads them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export_pipeline.formats import Json
+from export_pipeline.formats.json import duck
+from export_pipeline.formats.json.lines import lines
+from export_pipeline.formats.json.listed import Members, Records, ended
+from export_pipeline.formats.pieces import pieces
+from export_pipeline_tests.formats.test_contract import proven
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\":{}, \n'), max_size=6)
+ROWS = st.lists(st.tuples(NAMES, st.dictionaries(st.sampled_from("ab"), NAMES)), min_size=1, max_size=9)
+
+
+def as_lines(records: Records, text: str, size: int = 1000) -> list[Any]:
+    """Return what a strict parser reads of each line."""
+    given = ended(pieces(io.BytesIO(text.encode()), size=size))
+    return [json.loads(line) for piece in given for line in bytes(records(piece)).split(b"\n") if line.strip()]
+
+
+@pytest.mark.parametrize("pretty", [False, True])
+@given(rows=ROWS, size=st.sampled_from([1, 40, 1000]))
+def test_members_and_records(pretty: bool, rows: list[tuple[str, dict[str, str]]], size: int) -> None:
+    indent, colon = (4, ": ") if pretty else (0, ":")
+    between = ",\n" + " " * indent
+    dumped = [json.dumps(record, ensure_ascii=False, separators=(",", colon)) for _, record in rows]
+    members = between.join(
+        f"{json.dumps(name, ensure_ascii=False)}{colon}{text}" for (name, _), text in zip(rows, dumped, strict=True)
+    )
+    found = as_lines(Members(indent, colon=colon, field="key_"), members, size)
+    assert found == [{"key_": name} | record for name, record in rows]
+    assert as_lines(Records(indent), between.join(dumped), size) == [record for _, record in rows]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"a":1}\n{"a":2}',
+        '{"a":1},,\n{"a":2}',
+        '{"a":1},\n\n{"a":2}',
+        '{"a":1},\n{"a":2},\n',
+        "[1],\n[2]",
+        '{"a":1},\n2}',
+    ],
+)
+def test_what_is_no_list_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match="comma"):
+        as_lines(Records(), bad)
+
+
+@pytest.mark.parametrize("bad", ['"k":1,\n"l":{}', '"k"{},\n"l":{}', '"k":[{}],\n"l":{}'])
+def test_what_is_no_member_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"no comma|no members"):
+        as_lines(Members(), bad)
+
+
+def test_text_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(ValueError, match="UTF8"):
+        Members()(b'"\xff":{},\n')
+
+
+def test_duckdb_takes_no_long_lines_and_arrow_goes_on(tmp_path: Path) -> None:
+    long = "x" * (duck.PIECE * 5)
+    frame = pl.DataFrame({"n": range(30_000), "t": ["y" * 200] * 29_999 + [long]})
+    for layout in ("records", "lines"):
+        assert proven(Json(layout=layout), frame, tmp_path).rows == 30_000
+
+
+def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_path: Path) -> None:
+    """DuckDB reads ``{"a":1,}``; where records differ, every one is looked at by Arrow."""
+    schema = pl.Schema({"a": pl.Int64(), "b": pl.Int64()})
+    good, bad = b'{"a":1,"b":2}\n', b'{"a":1,}\n'
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(good * 500_000 + bad)
+    with pytest.raises(Exception, match="Missing a name"):
+        list(lines(lambda: path.open("rb"), schema, alike=False))
+    path.write_bytes(bad + good)
+    with pytest.raises(Exception, match="Missing a name"):
+        list(lines(lambda: path.open("rb"), schema, alike=True))
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(0, 300_000), min_size=1, max_size=6))
+def test_files_in_memory_hold_the_last_piece_only(sizes: list[int]) -> None:
+    schema = pl.Schema({"n": pl.Int64()})
+    with duck.Reader(schema) as reader:
+        for size in sizes:
+            piece = b"".join(b'{"n":%d}\n' % n for n in range(size // 10))
+            if piece:
+                assert pl.Series(reader.table(piece)["n"]).to_list() == list(range(size // 10))
+    left = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    assert not any("memfd:lines" in file for file in left)
