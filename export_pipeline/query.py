@@ -256,6 +256,6 @@ class Query(Options):
         chosen = self.columns.sentence()
         if chosen:
             parts.append(chosen)
-        if self.filter is None and self.aggregate is None and self.pivot is None:
+        if self.filter is None and self.aggregate is None and self.pivot is None and self.limit is None:
             parts.insert(0, "all rows")
         return "; ".join(parts)
