@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from export_pipeline import yaml
 from export_pipeline.errors import ConfigError
+from export_pipeline.options import snake, spelled
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -84,12 +85,21 @@ def _place(problem: Mapping[str, Any], data: Any, name: str, document: yaml.Docu
 def _written(loc: Iterable[str | int], data: Any) -> tuple[str | int, ...]:
     """Return the parts of pydantic's location that a person wrote; the model's own levels are left out."""
     path: list[str | int] = []
-    for part in loc:
+    for given in loc:
+        part = _as_written(given, data)
         inside = isinstance(data, Mapping) and part in data
         if inside or (isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)):
             data = data[part]
             path.append(part)
     return tuple(path)
+
+
+def _as_written(part: str | int, data: Any) -> str | int:
+    """Return an option in the spelling that a person chose for it: `pivots` for `pivot_tables`."""
+    if not isinstance(data, Mapping) or part in data or not isinstance(part, str):
+        return part
+    others = spelled()
+    return next((key for key in data if isinstance(key, str) and (snake(key) == part or (key, part) in others)), part)
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -98,7 +108,8 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 _PLAINLY = {"dict_type": "options by name", "bool_type": "true or false",
-            "bool_parsing": "true or false"}  # fmt: skip
+            "bool_parsing": "true or false", "tuple_type": "a list", "list_type": "a list",
+            "string_type": "text"}  # fmt: skip
 """Pydantic's kind of problem -> what should be there, in the words of a person who writes YAML."""
 
 

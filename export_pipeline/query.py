@@ -23,7 +23,7 @@ from export_pipeline.columns import TOTAL, Columns, Pivot
 from export_pipeline.engines import polars as engine
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter, Roles
-from export_pipeline.options import Options
+from export_pipeline.options import SHORT, Options
 
 
 def listed(value: Any) -> Any:
@@ -34,6 +34,12 @@ def listed(value: Any) -> Any:
 def all_of(value: Any) -> Any:
     """A list of filters means all of them."""
     return {"and": value} if isinstance(value, (list, tuple)) else value
+
+
+Filters = Annotated[
+    AnyFilter | None,
+    BeforeValidator(all_of, json_schema_input_type=AnyFilter | Annotated[list[AnyFilter], SHORT] | None),
+]
 
 
 class Sort(Options):

@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 from dagster._config.config_type import ConfigType, ConfigTypeKind
 
-from export_pipeline.options import Options
+from export_pipeline.options import ALSO, Options
 
 Node = Mapping[str, Any]
 """A JSON Schema."""
@@ -148,6 +148,8 @@ class _Types:
     def _flat(self, arms: list[Node]) -> Iterator[Node]:
         """Yield the arms of a choice, those of choices in it too."""
         for arm in arms:
+            if ALSO in arm:
+                continue
             inner = self._resolved(arm)
             recursive = "$ref" in arm and arm["$ref"].rsplit("/", 1)[-1] in self.recursive
             if "anyOf" in inner and not recursive:

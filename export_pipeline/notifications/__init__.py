@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Secr
 
 from export_pipeline.errors import ConfigError, ExportError
 from export_pipeline.notifications.incidents import Incident, Incidents
-from export_pipeline.options import OneOf, Options
+from export_pipeline.options import SHORT, OneOf, Options
 from export_pipeline.secrets import Secret
 from export_pipeline.times import Duration
 
@@ -85,6 +85,9 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+_Kinds = Annotated[Kind, SHORT] | tuple[Kind, ...]
+
+
 def _web_address(text: str) -> str:
     """Check that a text is an http(s) address without a password in it."""
     parts = urlsplit(text)
@@ -114,7 +117,9 @@ class Means:
 class Notification(Options, ABC):
     """One who is told."""
 
-    on: Annotated[tuple[Kind, ...], BeforeValidator(_listed), Field(min_length=1)] = ("failure",)
+    on: Annotated[tuple[Kind, ...], BeforeValidator(_listed, json_schema_input_type=_Kinds), Field(min_length=1)] = (
+        "failure",
+    )
     """What is told: a `failure` once per incident, a `recovery` when the export works again, each `success`."""
 
     def wants(self, notice: Notice) -> bool:
