@@ -30,6 +30,8 @@ ALSO = "x-also"
 """Key of a JSON Schema that marks another accepted spelling: it is valid, and not what is offered to people."""
 SHORT: Any = Field(json_schema_extra={ALSO: True})
 """Annotation of a form that is understood, too, such as one thing in place of a list of one."""
+NEEDED = "x-required"
+"""Key of a JSON Schema with the options that are required, in whatever spelling."""
 _TOLD = ("description", "default", "title", "examples")
 """What a JSON Schema tells of an option besides what is valid."""
 _SHOWN = 6
@@ -168,7 +170,8 @@ class Options(BaseModel):
         }
         if patterns:
             described["patternProperties"] = patterns
-        needed = [name for name in described.get("required", ()) if name in spellings]
+        described[NEEDED] = described.get("required", [])
+        needed = [name for name in described[NEEDED] if name in spellings]
         if needed:  # in one of its spellings
             described["required"] = [name for name in described["required"] if name not in needed]
             described["allOf"] = [

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
+from export_pipeline.filters import AnyFilter
 from export_pipeline.options import Options
 from export_pipeline.query import Filters, Query, Sorts
 

@@ -18,7 +18,6 @@ from export_pipeline.filters.operators import OPERATORS, SPELLINGS, Operands, Op
 from export_pipeline.filters.values import plain, refuse, shown, some
 from export_pipeline.options import ALSO
 
-
 _DESCRIBED = {
     "anyOf": [
         {"type": "string", "enum": list(OPERATORS)},
