@@ -248,6 +248,14 @@ class OneOf:
             member = members[value.tag]
             if value.body is None and member.whole is not None:
                 raise PydanticCustomError("no_body", "'{given}' needs a value", {"given": value.tag})
+            needed = [info.alias or name for name, info in member.model_fields.items() if info.is_required()]
+            if value.body is None and needed:
+                body = "..." if member.short else f"{{{', '.join(f'{name}: ...' for name in needed)}}}"
+                raise PydanticCustomError(
+                    "no_body",
+                    "'{given}' needs {needed}: write {form}",
+                    {"given": value.tag, "needed": " and ".join(needed), "form": f"{{{value.tag}: {body}}}"},
+                )
             return value
 
         schemas = {tag: handler.generate_schema(member) for tag, member in members.items()}
@@ -303,7 +311,7 @@ class OneOf:
 
 def spelled(model: type[Options] = Options) -> set[tuple[str, str]]:
     """Return the further names that models have for their options: what is written, and the option."""
-    own = set(model.also.items())
+    own = {*model.also.items(), *((info.alias, name) for name, info in model.model_fields.items() if info.alias)}
     return own.union(*(spelled(inner) for inner in model.__subclasses__()))
 
 

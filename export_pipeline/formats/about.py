@@ -55,7 +55,7 @@ class About(Options):
 
     def _looked(self, path: Path, file: str) -> str:
         """Return what helps with a file that is not there: the nearest name, or where relative names begin."""
-        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, names, n=1)
         if near:
             return f"Did you mean {str(Path(file).with_name(near[0]))!r}?"

@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from export_pipeline.cli.commands import run as command
 from export_pipeline.cli.targets import find_target
 from export_pipeline.errors import ConfigError
 from export_pipeline.home import Home
 from export_pipeline.options import placed
-from export_pipeline.pipeline import Context, run
+from export_pipeline.pipeline import Context, plan, run
 from export_pipeline_tests.formats.excel.templates import png, rich
 
 ELSEWHERE = """
@@ -70,4 +71,13 @@ def test_such_an_export_runs_and_says_where_it_looked(tmp_path: Path) -> None:
     assert wrong.value.message == f"excel: template: '{here}/reprot.xlsm' cannot be read: No such file or directory"
     assert wrong.value.cure == f"Did you mean '{here}/report.xlsm'?"
     with pytest.raises(ConfigError, match="in an export file elsewhere, in the folder of that file"):
-        launched("none")
+        plan(
+            Context(home, trusted=True), find_target(home, str(here / "none.yaml")).config, datetime.now(UTC)
+        )  # no row is read
+
+
+def test_validate_names_a_broken_file_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.yaml").write_text("source: {files: a.csv}\nformat:\n  csv: {delimeter: ';'}\n")
+    assert command(["--home", str(tmp_path / "home"), "validate", str(tmp_path / "broken.yaml")]) == 2
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said == "broken.yaml, line 3: format.csv: unknown option 'delimeter' (did you mean 'delimiter'?)"
