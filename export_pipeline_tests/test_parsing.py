@@ -117,6 +117,7 @@ def test_a_tag_without_its_value_is_named() -> None:
         ({"csv": {"booleans": ["yes"]}}, r"format\.csv\.booleans: the list needs an item more than its 1"),
         ({"csv": {"seal": "pgp"}}, r"format\.csv\.seal: 'pgp' needs recipients: write \{pgp: \.\.\.\}"),
         ({"json": {"structure": "nested"}}, r"structure: 'nested' needs by: write \{nested: \{by: \.\.\.\}\}"),
+        ({"json": {"indent": 2}}, r"unknown option 'indent' \(pretty_print: true indents by two spaces\)"),
         (
             {"parquet": {"schema": {"fields": [{"name": "id", "type": "inr8"}]}}},
             r"format\.parquet\.schema\.fields\[0\]\.type: unknown type 'inr8' \(did you mean 'int8'\?\)",

@@ -36,6 +36,10 @@ class Json(TextFormat):
     tag: ClassVar[str] = "json"
     extension: ClassVar[str] = ".json"
     media_type: ClassVar[str] = "application/json"
+    never: ClassVar[Mapping[str, str]] = {
+        "indent": "pretty_print: true indents by two spaces",
+        "split": "only CSV is split; a document is one file, and limit makes it shorter",
+    }
 
     structure: AnyStructure = Flat()
     """What a document looks like: `flat` (one list of records), `{nested: {by: [{key, name}]}}` (groups in groups) or
