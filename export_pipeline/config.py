@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -22,13 +22,12 @@ from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
 from export_pipeline.destinations import AnyDestination, Local
 from export_pipeline.errors import did_you_mean
-from export_pipeline.filters import AnyFilter
 from export_pipeline.formats import AnyFormat, Csv
 from export_pipeline.lists import listed
 from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
 from export_pipeline.notifications import AnyNotification
-from export_pipeline.options import Options
-from export_pipeline.query import Query, Sorts, all_of
+from export_pipeline.options import SHORT, Options
+from export_pipeline.query import Filters, Query, Sorts
 from export_pipeline.retries import Retry
 from export_pipeline.schedules import Schedule
 from export_pipeline.sources import AnySource
@@ -46,7 +45,15 @@ def checked_name(name: str, what: str) -> str:
 
 
 FileName = Annotated[str, BeforeValidator(check_file_name)]
-Deliver = Annotated[list[AnyDestination], BeforeValidator(listed), Field(min_length=1)]
+Deliver = Annotated[
+    list[AnyDestination],
+    BeforeValidator(listed, json_schema_input_type=Annotated[AnyDestination, SHORT] | list[AnyDestination]),
+    Field(min_length=1),
+]
+Notify = Annotated[
+    list[AnyNotification],
+    BeforeValidator(listed, json_schema_input_type=Annotated[AnyNotification, SHORT] | list[AnyNotification]),
+]
 
 
 class Output(Options):
@@ -98,7 +105,7 @@ class ExportConfig(Options):
     sources: dict[str, AnySource] = Field(default_factory=dict)
     """Several sources by name, read in one consistent view. The export's rows are those of the first; sheets and
     entities may take rows of the others."""
-    filter: Annotated[AnyFilter | None, BeforeValidator(all_of)] = None
+    filter: Filters = None
     """Which rows to keep; a list means all of its filters."""
     aggregate: Aggregate | None = None
     """Groups and measures instead of single rows."""
@@ -124,7 +131,7 @@ class ExportConfig(Options):
     """When the export runs by itself."""
     retry: Retry = Field(default_factory=Retry)
     """Retries of reading and delivering."""
-    notify: Annotated[list[AnyNotification], BeforeValidator(listed)] = Field(default_factory=list)
+    notify: Notify = Field(default_factory=list)
     """Who is told how a run ended."""
 
     @model_validator(mode="before")
@@ -189,6 +196,19 @@ class ExportConfig(Options):
                     f" out, name it in a sheet or an entity (rows: {{source: {name}}}), or join both in a query"
                 )
 
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the JSON Schema of export files, with the places of the TypeScript contract."""
+        made = super().model_json_schema(*args, **kwargs)
+        for (*parents, last), option in MOVED:
+            nodes = [made]
+            for parent in parents:
+                forms = [form for node in nodes for form in _forms(node, made) if parent in form.get("properties", ())]
+                nodes = [form["properties"][parent] for form in forms]
+            for form in (form for node in nodes for form in _forms(node, made) if "properties" in form):
+                form.setdefault("patternProperties", {})[f"^{last}$"] = made["properties"][option]
+        return made
+
     @property
     def inputs(self) -> dict[str, AnySource]:
         """The sources by name; a single `source` is called ``rows``."""
@@ -241,6 +261,17 @@ MOVED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("schedule", "retry"), "retry"),
 )
 """Nested places in which the TypeScript contract has what belongs to the export: place -> option."""
+
+
+def _forms(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the forms to choose from that a node of a JSON Schema has."""
+    if "$ref" in node:
+        yield from _forms(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], schema)
+    elif "anyOf" in node:
+        for arm in node["anyOf"]:
+            yield from _forms(arm, schema)
+    else:
+        yield node
 
 
 def normalised(value: Any) -> Any:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
@@ -25,6 +26,14 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsona
 from export_pipeline.errors import did_you_mean
 
 T = TypeVar("T")
+ALSO = "x-also"
+"""Key of a JSON Schema that marks another accepted spelling: it is valid, and not what is offered to people."""
+SHORT: Any = Field(json_schema_extra={ALSO: True})
+"""Annotation of a form that is understood, too, such as one thing in place of a list of one."""
+NEEDED = "x-required"
+"""Key of a JSON Schema with the options that are required, in whatever spelling."""
+_TOLD = ("description", "default", "title", "examples")
+"""What a JSON Schema tells of an option besides what is valid."""
 _SHOWN = 6
 """Options that an error names where something else stands."""
 
@@ -32,6 +41,11 @@ _SHOWN = 6
 def snake(name: str) -> str:
     """Return the snake_case spelling of a camelCase option: ``rowGroupSize`` is ``row_group_size``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def camel(name: str) -> str:
+    """Return the camelCase spelling of an option: ``row_group_size`` is ``rowGroupSize``."""
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
 class Options(BaseModel):
@@ -59,6 +73,16 @@ class Options(BaseModel):
         """Return the accepted spellings of each option: written name (alias where there is one) -> field."""
         names = {field: field for field in cls.model_fields}
         return names | {info.alias: field for field, info in cls.model_fields.items() if info.alias}
+
+    @classmethod
+    def other_names(cls) -> dict[str, list[str]]:
+        """Return the further spellings of each option, camelCase among them: name in the schema -> spellings."""
+        written = {field: info.alias or field for field, info in cls.model_fields.items()}
+        names = {name: {given for given in (field, camel(name), camel(field)) if given != name}
+                 for field, name in written.items()}  # fmt: skip
+        for given, field in cls.also.items():
+            names[written.get(field, field)] |= {given, camel(given)}
+        return {name: sorted(others) for name, others in names.items() if others}
 
     @classmethod
     def arguments(cls, body: object) -> object:
@@ -123,6 +147,7 @@ class Options(BaseModel):
             shown = properties.get(info.alias or name)
             if shown is not None and not info.is_required():
                 shown["default"] = _written(info.get_default(call_default_factory=True))
+        cls._describe_spellings(described)
         if cls.whole is not None:
             body = dict(properties[cls.whole])
             described.clear()
@@ -131,6 +156,27 @@ class Options(BaseModel):
             full = dict(described)
             described.clear()
             described.update({"anyOf": [{k: v for k, v in properties[cls.short].items() if k != "default"}, full]})
+
+    @classmethod
+    def _describe_spellings(cls, described: JsonSchemaValue) -> None:
+        """Let the further spellings of options be valid; editors and the launchpad, which offer, do not see them."""
+        spellings = cls.other_names()
+        patterns = {
+            f"^({'|'.join(others)})$": {
+                key: value for key, value in described["properties"][name].items() if key not in _TOLD
+            }
+            for name, others in spellings.items()
+            if name in described["properties"]
+        }
+        if patterns:
+            described["patternProperties"] = patterns
+        described[NEEDED] = described.get("required", [])
+        needed = [name for name in described[NEEDED] if name in spellings]
+        if needed:  # in one of its spellings
+            described["required"] = [name for name in described["required"] if name not in needed]
+            described["allOf"] = [
+                {"anyOf": [{"required": [given]} for given in (name, *spellings[name])]} for name in needed
+            ]
 
     def dump(self, *, defaults: bool = False) -> dict[str, Any]:
         """Return plain JSON data that validates back to an equal model; options at their default only if asked."""
@@ -202,6 +248,14 @@ class OneOf:
             member = members[value.tag]
             if value.body is None and member.whole is not None:
                 raise PydanticCustomError("no_body", "'{given}' needs a value", {"given": value.tag})
+            needed = [info.alias or name for name, info in member.model_fields.items() if info.is_required()]
+            if value.body is None and needed:
+                body = "..." if member.short else f"{{{', '.join(f'{name}: ...' for name in needed)}}}"
+                raise PydanticCustomError(
+                    "no_body",
+                    "'{given}' needs {needed}: write {form}",
+                    {"given": value.tag, "needed": " and ".join(needed), "form": f"{{{value.tag}: {body}}}"},
+                )
             return value
 
         schemas = {tag: handler.generate_schema(member) for tag, member in members.items()}
@@ -247,9 +301,51 @@ class OneOf:
                         "additionalProperties": False,
                     }
                 )
+                if camel(tag) != tag:
+                    other = {"type": "object", "patternProperties": {f"^{camel(tag)}$": body}, "minProperties": 1}
+                    arms.append({**other, "additionalProperties": False, ALSO: True})
             return {"anyOf": arms}
 
         return build
+
+
+def spelled(model: type[Options] = Options) -> set[tuple[str, str]]:
+    """Return the further names that models have for their options: what is written, and the option."""
+    own = {*model.also.items(), *((info.alias, name) for name, info in model.model_fields.items() if info.alias)}
+    return own.union(*(spelled(inner) for inner in model.__subclasses__()))
+
+
+class NamesFiles:
+    """Annotation of an option that is a file's name, or several: relative ones stand in the export's folder."""
+
+
+M = TypeVar("M", bound=Options)
+
+
+def placed(options: M, folder: Path) -> M:
+    """Return options whose relative names of files stand in `folder`, however deep they are."""
+    changes: dict[str, Any] = {}
+    for name, info in type(options).model_fields.items():
+        value = getattr(options, name)
+        is_name = any(item is NamesFiles for item in info.metadata)
+        if (new := _placed(value, folder, is_name)) is not value:
+            changes[name] = new
+    return options.replace(**changes) if changes else options
+
+
+def _placed(value: Any, folder: Path, is_name: bool) -> Any:
+    """Return a value with its names placed; the same one where there are none."""
+    if isinstance(value, str) and is_name:
+        return str(folder / Path(value).expanduser())
+    if isinstance(value, Options):
+        return placed(value, folder)
+    if isinstance(value, dict):
+        changed = {key: _placed(item, folder, is_name) for key, item in value.items()}
+        return changed if any(changed[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list):
+        items = [_placed(item, folder, is_name) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
 
 
 def _written(value: Any) -> Any:

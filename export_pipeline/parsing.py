@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from export_pipeline import yaml
 from export_pipeline.errors import ConfigError
+from export_pipeline.options import snake, spelled
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,7 +55,7 @@ def read(path: Path) -> yaml.Document:
 def explain(error: ValidationError, data: Any, *, name: str = "", document: yaml.Document | None = None) -> ConfigError:
     """Return the error a person can act on for pydantic's."""
     told: dict[tuple[str, str], list[str]] = {}
-    for problem in error.errors(include_url=False):
+    for problem in _causes(error.errors(include_url=False)):
         place = _place(problem, data, name, document)
         wanted, given = _kind(problem)
         if wanted:  # a value that may be of several kinds has a problem for each: `should be this or that, not 7`
@@ -64,11 +66,22 @@ def explain(error: ValidationError, data: Any, *, name: str = "", document: yaml
         f"should be {' or '.join(dict.fromkeys(wanted))}, not {text}" if wanted else text
         for (_, text), wanted in told.items()
     ]
+    by_place: dict[str, list[str]] = {}
+    for (place, _), line in zip(told, lines, strict=True):
+        by_place.setdefault(place, []).append(line)
     return ConfigError(
-        "\n".join(
-            ": ".join(part for part in (place, line) if part) for (place, _), line in zip(told, lines, strict=True)
-        )
+        "\n".join(": ".join(part for part in (place, "; ".join(texts)) if part) for place, texts in by_place.items())
     )
+
+
+def _causes(problems: list[Any]) -> list[Any]:
+    """Return the problems without those that only follow from another: a list lacks its wrong items."""
+    places = [tuple(one["loc"]) for one in problems]
+
+    def has_deeper(place: tuple[str | int, ...]) -> bool:
+        return any(len(other) > len(place) and other[: len(place)] == place for other in places)
+
+    return [one for one in problems if one["type"] != "too_short" or not has_deeper(tuple(one["loc"]))]
 
 
 def _place(problem: Mapping[str, Any], data: Any, name: str, document: yaml.Document | None) -> str:
@@ -84,12 +97,21 @@ def _place(problem: Mapping[str, Any], data: Any, name: str, document: yaml.Docu
 def _written(loc: Iterable[str | int], data: Any) -> tuple[str | int, ...]:
     """Return the parts of pydantic's location that a person wrote; the model's own levels are left out."""
     path: list[str | int] = []
-    for part in loc:
+    for given in loc:
+        part = _as_written(given, data)
         inside = isinstance(data, Mapping) and part in data
         if inside or (isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)):
             data = data[part]
             path.append(part)
     return tuple(path)
+
+
+def _as_written(part: str | int, data: Any) -> str | int:
+    """Return an option in the spelling that a person chose for it: `pivots` for `pivot_tables`."""
+    if not isinstance(data, Mapping) or part in data or not isinstance(part, str):
+        return part
+    others = spelled()
+    return next((key for key in data if isinstance(key, str) and (snake(key) == part or (key, part) in others)), part)
 
 
 def dotted(path: Iterable[str | int]) -> str:
@@ -98,7 +120,9 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 _PLAINLY = {"dict_type": "options by name", "bool_type": "true or false",
-            "bool_parsing": "true or false"}  # fmt: skip
+            "bool_parsing": "true or false", "tuple_type": "a list", "list_type": "a list",
+            "string_type": "text", "datetime_from_date_parsing": "a moment, such as 2024-05-01T10:00:00Z",
+            "datetime_parsing": "a moment, such as 2024-05-01T10:00:00Z"}  # fmt: skip
 """Pydantic's kind of problem -> what should be there, in the words of a person who writes YAML."""
 
 
@@ -114,5 +138,9 @@ def _kind(problem: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _message(problem: Mapping[str, Any]) -> str:
-    kind, message = str(problem["type"]), str(problem["msg"])
-    return f"{problem['loc'][-1]!r} is missing" if kind == "missing" else message.removeprefix("Value error, ")
+    kind, message, last = str(problem["type"]), str(problem["msg"]), problem["loc"][-1] if problem["loc"] else ""
+    if kind == "missing" and isinstance(last, int):  # of a list that has so many items, always
+        return f"the list needs an item more than its {last}"
+    if kind == "missing":
+        return f"{last!r} is missing"
+    return re.sub("^(Tuple|List) should have", "the list should have", message).removeprefix("Value error, ")

@@ -24,12 +24,18 @@ from export_pipeline.engines import polars as engine
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter, Roles
 from export_pipeline.lists import listed
-from export_pipeline.options import Options
+from export_pipeline.options import SHORT, Options
 
 
 def all_of(value: Any) -> Any:
     """A list of filters means all of them."""
     return {"and": value} if isinstance(value, (list, tuple)) else value
+
+
+Filters = Annotated[
+    AnyFilter | None,
+    BeforeValidator(all_of, json_schema_input_type=AnyFilter | Annotated[list[AnyFilter], SHORT] | None),
+]
 
 
 class Sort(Options):
@@ -253,6 +259,6 @@ class Query(Options):
         chosen = self.columns.sentence()
         if chosen:
             parts.append(chosen)
-        if self.filter is None and self.aggregate is None and self.pivot is None:
+        if self.filter is None and self.aggregate is None and self.pivot is None and self.limit is None:
             parts.insert(0, "all rows")
         return "; ".join(parts)

@@ -1,6 +1,7 @@
 """Column types as text and back, for everything that is stored as JSON: snapshots, artifacts, manifests.
 
-The text is Polars' own: ``Int64``, ``Decimal(precision=10, scale=2)``, ``List(Struct({'a': Int64}))``.
+The text is Polars' own: ``Int64``, ``Decimal(precision=10, scale=2)``, ``List(Struct({'a': Int64}))``. What people read
+and write are the plain names: ``integer``, ``decimal(10,2)``, ``list(struct(a: integer))``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,20 @@ _KNOWN = (
     pl.Object, pl.String, pl.Struct, pl.Time, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128,
 )  # fmt: skip
 _TYPES: dict[str, Any] = {known.__name__: known for known in _KNOWN}
+
+
+NAMES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "integer": pl.Int64(),
+    "float": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "time": pl.Time(),
+    "datetime": pl.Datetime("us"),
+    "datetime with zone": pl.Datetime("us", "UTC"),
+    "binary": pl.Binary(),
+}
+"""The names that a person may write for a type."""
 
 
 def text_of(dtype: pl.DataType) -> str:
@@ -38,6 +53,42 @@ def text_of(dtype: pl.DataType) -> str:
             return f"Struct({{{', '.join(f'{name!r}: {text_of(inner)}' for name, inner in fields_of(dtype).items())}}})"
         case _:
             return str(dtype)
+
+
+def name_of(dtype: pl.DataType) -> str:
+    """Return the plain name of a type; widths of numbers and units of times are left out.
+
+    >>> name_of(pl.List(pl.Decimal(10, 2))), name_of(pl.Datetime("ms", "Europe/Berlin"))
+    ('list(decimal(10,2))', 'datetime with zone(Europe/Berlin)')
+    """
+    match dtype:
+        case pl.Decimal():
+            return f"decimal({dtype.precision},{dtype.scale})"
+        case pl.Datetime() if dtype.time_zone not in (None, "UTC"):
+            return f"datetime with zone({dtype.time_zone})"
+        case pl.Datetime():
+            return "datetime" if dtype.time_zone is None else "datetime with zone"
+        case pl.Map():
+            return f"map({name_of(instance(dtype.key))}, {name_of(instance(dtype.value))})"
+        case pl.List() | pl.Array():
+            return f"list({name_of(inner_of(dtype))})"
+        case pl.Struct():
+            return f"struct({', '.join(f'{name}: {name_of(inner)}' for name, inner in fields_of(dtype).items())})"
+        case pl.Enum() | pl.Categorical():
+            return "text"
+        case pl.Duration():
+            return "duration"
+        case _ if dtype.is_integer():
+            return "integer"
+        case _ if dtype.is_float():
+            return "float"
+        case _:
+            return next((name for name, known in NAMES.items() if known == dtype), str(dtype).lower())
+
+
+def names_of(schema: Mapping[str, pl.DataType]) -> dict[str, str]:
+    """Return name -> plain name of the type of each column."""
+    return {name: name_of(dtype) for name, dtype in schema.items()}
 
 
 def dtype_of(text: str) -> pl.DataType:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
 from export_pipeline.filters import AnyFilter
 from export_pipeline.options import Options
-from export_pipeline.query import Query, Sorts, all_of
+from export_pipeline.query import Filters, Query, Sorts
 
 
 class Table(Options):
@@ -18,7 +16,7 @@ class Table(Options):
 
     source: str | None = None
     """Which of the export's `sources`; else the first one, of which the export's `filter` decides what is there."""
-    filter: Annotated[AnyFilter | None, BeforeValidator(all_of)] = None
+    filter: Filters = None
     """Which rows to keep; a list means all of its filters."""
     aggregate: Aggregate | None = None
     """Groups and measures instead of single rows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from export_pipeline.formats import AnyFormat
-from export_pipeline.options import members_of
+from export_pipeline.options import ALSO, NEEDED, members_of
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- formats: made from the models -->", "<!-- formats: end -->"
@@ -40,7 +40,7 @@ def _rows(
         if name in shared:
             continue
         default = "" if "default" not in shown or shown["default"] in ({}, []) else _code(shown["default"])
-        if name in described.get("required", ()):
+        if name in described.get(NEEDED, ()):
             default = "required"
         what = shown.get("description") or _resolved(shown, known).get("description", "")
         cells = (f"`{prefix}{name}`", _values(shown, known), default, " ".join(what.split()))
@@ -76,7 +76,9 @@ def _values(shown: Schema, known: Schema) -> str:
     if "anyOf" in shown:
         bare = {tag for arm in shown["anyOf"] for tag in arm.get("enum", ())}  # of a choice; each may have options
         arms = [
-            "`{tag: ...}`" if bare & {*arm.get("properties", ())} else _values(arm, known) for arm in shown["anyOf"]
+            "`{tag: ...}`" if bare & {*arm.get("properties", ())} else _values(arm, known)
+            for arm in shown["anyOf"]
+            if ALSO not in arm
         ]
         return " or ".join(dict.fromkeys(arms))
     if "enum" in shown:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
+from export_pipeline.config import ExportConfig
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.options import OneOf, Options
 from export_pipeline.parsing import dotted, parse, parse_file
@@ -92,3 +93,37 @@ def test_helpers() -> None:
 def test_a_tag_without_its_value_is_named() -> None:
     with pytest.raises(ConfigError, match=r"^do: 'all' needs a value$"):
         parse(Walk, {"name": "x", "do": {"all": None}})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"excel": {"pivots": [{"name": "P", "rows": "a", "values": [{"column": "b", "function": "summ"}]}]}},
+            (
+                r"format\.excel\.pivots\[0\]\.rows: should be a list, not 'a'\n"
+                r"format\.excel\.pivots\[0\]\.values\[0\]\.function: should be 'sum', .*, not 'summ'$"
+            ),
+        ),
+        ({"excel": {"pivots": [{"name": "P", "rows": [], "values": ["b"]}]}}, r"rows: the list should have at least 1"),
+        (
+            {"excel": {"freezePanes": "1A"}},
+            r"^format\.excel\.freezePanes: should be true or false, not '1A'; '1A' is no cell of a sheet; .*$",
+        ),
+        (
+            {"excel": {"workbook": {"created": "x"}}},
+            "should be a moment, such as 2024-05-01T10:00:00Z, not 'x'",
+        ),
+        ({"csv": {"booleans": ["yes"]}}, r"format\.csv\.booleans: the list needs an item more than its 1"),
+        ({"csv": {"seal": "pgp"}}, r"format\.csv\.seal: 'pgp' needs recipients: write \{pgp: \.\.\.\}"),
+        ({"json": {"structure": "nested"}}, r"structure: 'nested' needs by: write \{nested: \{by: \.\.\.\}\}"),
+        ({"json": {"indent": 2}}, r"unknown option 'indent' \(pretty_print: true indents by two spaces\)"),
+        (
+            {"parquet": {"schema": {"fields": [{"name": "id", "type": "inr8"}]}}},
+            r"format\.parquet\.schema\.fields\[0\]\.type: unknown type 'inr8' \(did you mean 'int8'\?\)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_format_is_said_once_where_it_stands(given: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(ExportConfig, {"source": {"files": "a.csv"}, "format": given})

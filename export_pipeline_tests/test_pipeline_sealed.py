@@ -80,6 +80,9 @@ def test_rows_of_a_confidential_file_are_not_shown(home: Home, key: bytes) -> No
         done = run(config(form), Context(home), logical_time=WHEN)
         shown = SHOWN["write"](done.written, done.plan)
         assert "preview" not in shown
+        if form != LOCKED:  # what is written is not yet what is delivered, and is not called so
+            assert {"file", "bytes", "sha256"}.isdisjoint(shown)
+            assert shown["plain_file"] == f"commands{'.parquet' if 'parquet' in form else '.xlsx'}"
         if form == {"excel": SEALED}:  # a row for each reason, not for each column
             assert [record.data["columns"] for record in shown["losses"].value.records] == ["id", "who, team"]
 
@@ -103,6 +106,10 @@ def test_a_sealed_file_is_delivered(home: Home, gpg: Gnupg, key: bytes, form: An
     assert [path.name for path in home.out.iterdir()] == [name]
     (artifact,) = done.written.artifacts.values()
     assert (receipt.bytes, receipt.sha256) == (artifact.bytes, artifact.sha256)
+    shown = SHOWN["verify"](done.written, done.plan)
+    assert (shown["sealed_file"], shown["sealed_bytes"], shown["sealed_sha256"]) == (
+        name, receipt.bytes, receipt.sha256,
+    )  # fmt: skip
     opened = tmp_path / "opened"
     opened.write_bytes(gpg.opened(place))
     if name.endswith(".zip.pgp"):

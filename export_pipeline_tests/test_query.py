@@ -29,6 +29,7 @@ def run(given: pl.DataFrame, **query: Any) -> pl.DataFrame:
 def test_nothing_to_do_changes_nothing() -> None:
     assert run(rows()).equals(rows())
     assert Query().sentence() == "all rows"
+    assert Query(limit=5000).sentence() == "the first 5,000 rows"
 
 
 def test_the_parts_apply_in_order() -> None:

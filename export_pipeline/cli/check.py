@@ -40,7 +40,9 @@ def validate_command(home: Home, targets: tuple[str, ...], sets: tuple[str, ...]
             made = _planned(home, find_target(home, name, sets=sets))
         except ExportError as error:
             cure, again = error.cure or error.usual_cure, failures.command("validate", name)
-            screen.failure(f"{name}: {failures.one_line(error.message)}", failures.one_line(cure), again)
+            told = failures.one_line(error.message)
+            cause = told if told.startswith(Path(name).name) else f"{name}: {told}"  # what was read says where
+            screen.failure(cause, failures.one_line(cure), again)
             code = 2
             continue
         named = ", ".join(file.name for file in made.files)

@@ -37,7 +37,11 @@ NOT_LAUNCHED: dict[str, Any] = {
 
 def one_line(text: str) -> str:
     """Return a text of several lines, such as a list of problems, as one."""
-    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = "".join(lines[:1])
+    for line in lines[1:]:
+        told += f"{' ' if told[-1] in '.!?' else '. ' if line[0].isupper() else '; '}{line}"
+    return told
 
 
 def debugging() -> bool:

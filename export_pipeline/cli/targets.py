@@ -17,7 +17,7 @@ from export_pipeline.filters import parse_text, write_filter
 from export_pipeline.formats import AnyFormat
 from export_pipeline.home import Home
 from export_pipeline.launches import Launch
-from export_pipeline.options import members_of
+from export_pipeline.options import members_of, placed
 from export_pipeline.parsing import parse
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".br": "brotli", ".zip": "zip"}
@@ -85,30 +85,27 @@ def _of_name(home: Home, name: str, where: tuple[str, ...], sets: tuple[str, ...
 
 
 def _of_file(path: Path, where: tuple[str, ...], sets: tuple[str, ...], to: Path | None) -> Target:
-    saved = parse(ExportConfig, _absolute(load_file(path).dump(), path.resolve().parent))
-    changes = _changes(saved, where, sets, to)
-    return Target(parse(ExportConfig, merge(ExportConfig, saved.dump(), changes)) if changes else saved)
+    return Target(_changed(load_file(path), path.resolve().parent, where, sets, to))
 
 
 def _of_data(path: Path, to: Path | None, where: tuple[str, ...], sets: tuple[str, ...]) -> Target:
     if to is None:
         raise ConfigError(f"{path} is data, no export", cure=f"Say where it goes: --to {path.stem}.xlsx")
     name = re.sub(r"[^a-z0-9]+", "-", to.name.split(".")[0].lower()).strip("-")[:80] or "export"
-    data = parse(ExportConfig, _absolute({"name": name, "source": {"files": str(path)}}, Path.cwd()))
-    changes = _changes(data, where, sets, to)
-    return Target(parse(ExportConfig, merge(ExportConfig, data.dump(), changes)), quick=True)
+    data = parse(ExportConfig, {"name": name, "source": {"files": str(path)}})
+    return Target(_changed(data, Path.cwd(), where, sets, to), quick=True)
 
 
-def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return an export whose source files are named from the root: the process that reads them runs elsewhere."""
-    out = dict(data)
-    for source in (out.get("source"), *(out.get("sources") or {}).values()):
-        if isinstance(source, dict) and "files" in source:
-            files = source["files"]
-            several = files if isinstance(files, list) else [files]
-            named = [str(folder / Path(file).expanduser()) for file in several]
-            source["files"] = named if isinstance(files, list) else named[0]
-    return out
+def _changed(
+    base: ExportConfig, folder: Path, where: tuple[str, ...], sets: tuple[str, ...], to: Path | None
+) -> ExportConfig:
+    """Return an export of no home, as the command line changes it.
+
+    Its files are named from the root: the process that reads them runs elsewhere.
+    """
+    changes = _changes(base, where, sets, to)
+    whole = parse(ExportConfig, merge(ExportConfig, base.dump(), changes)) if changes else base
+    return placed(whole, folder)
 
 
 def _same(one: Path, other: Path) -> bool:

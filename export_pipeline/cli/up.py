@@ -12,7 +12,7 @@ from export_pipeline.cli import failures
 from export_pipeline.cli.ports import address, free_port
 from export_pipeline.cli.screen import Screen
 from export_pipeline.cli.servers import Servers, end_leftovers
-from export_pipeline.errors import ExportError
+from export_pipeline.errors import ExportError, SourceUnavailableError
 from export_pipeline.home import Home
 from export_pipeline.instance import Instance, claimed
 
@@ -21,7 +21,9 @@ START = 120.0
 LOOK = 0.5
 """Seconds between two looks at the exports folder."""
 BURY = 15.0
-"""Seconds between two looks for runs whose process is gone."""
+"""Seconds between two looks for runs whose process is gone, and for jobs that are."""
+HEAL = 3
+"""How often lost jobs are loaded again before it is said why they cannot be."""
 
 
 def serve(home: Home, host: str, port: int) -> int:
@@ -112,11 +114,34 @@ def _watch(home: Home, instance: Instance, servers: Servers, screen: Screen) -> 
             if time.monotonic() - looked > BURY:
                 looked = time.monotonic()
                 bury(dagster, home)
+                _heal(home, instance, screen)
             now = _state(home)
             if now != seen:
                 seen = now
                 _reload(home, instance, screen)
     return 0
+
+
+def _heal(home: Home, instance: Instance, screen: Screen) -> None:
+    """Load the jobs again where Dagster has lost them.
+
+    Its code server ends when nobody was heard for half a minute, as it seems after a computer slept, and Dagster itself
+    starts no other.
+    """
+    try:
+        if instance.jobs():
+            return
+    except SourceUnavailableError:
+        return  # the webserver is busy, or ended, which is looked for elsewhere
+    except ExportError:
+        pass
+    screen.note("Dagster had lost the exports, as after a sleep of the computer: loading them again")
+    for _ in range(HEAL):
+        with suppress(ExportError):
+            if instance.reload() is None:
+                return
+        time.sleep(1)  # the first answer may still be that of the connection that was lost
+    _reload(home, instance, screen)
 
 
 def _reload(home: Home, instance: Instance, screen: Screen) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 from dagster._config.config_type import ConfigType, ConfigTypeKind
 
-from export_pipeline.options import Options
+from export_pipeline.options import ALSO, NEEDED, Options
 
 Node = Mapping[str, Any]
 """A JSON Schema."""
@@ -125,7 +125,7 @@ class _Types:
         return _permissive()
 
     def _fields(self, node: Node, depth: int, partial: bool, *, nullable: bool = False) -> dict[str, dg.Field]:
-        required = set() if partial else set(node.get("required", ()))
+        required = set() if partial else {*node.get("required", ()), *node.get(NEEDED, ())}
         fields = {}
         for name, value in node["properties"].items():
             kind = self.of(value, depth, partial)
@@ -148,6 +148,8 @@ class _Types:
     def _flat(self, arms: list[Node]) -> Iterator[Node]:
         """Yield the arms of a choice, those of choices in it too."""
         for arm in arms:
+            if ALSO in arm:
+                continue
             inner = self._resolved(arm)
             recursive = "$ref" in arm and arm["$ref"].rsplit("/", 1)[-1] in self.recursive
             if "anyOf" in inner and not recursive:
@@ -178,7 +180,7 @@ class _Types:
             return ANY
         fields: dict[str, dg.Field] = {}
         for shape in shapes:
-            for name, field in self._fields({**shape, "required": ()}, depth, partial).items():
+            for name, field in self._fields({**shape, "required": (), NEEDED: ()}, depth, partial).items():
                 same = name not in fields or fields[name].config_type.key == field.config_type.key
                 fields[name] = field if same else dg.Field(ANY, is_required=False, description=field.description)
         return _shape(fields)

@@ -11,6 +11,7 @@ import dagster as dg
 from export_pipeline import times
 from export_pipeline.defs import plans
 from export_pipeline.destinations import Receipt
+from export_pipeline.formats.sealing import AnySeal
 from export_pipeline.pipeline import Delivered, Extracted, Written
 from export_pipeline.plan import Plan
 from export_pipeline.query import Query
@@ -60,19 +61,21 @@ def _written(written: Written, plan: Plan) -> Metadata:
     shown: Metadata = {"rows": written.rows}
     for file in plan.files:
         artifact = written.artifacts[file.label]
-        for name, value in _file(artifact).items():
+        for name, value in _file(artifact, file.format.seal).items():
             shown[name if len(plan.files) == 1 else f"{file.label}_{name}"] = value
     if written.rows and not any(file.format.confidential for file in plan.files):
         shown["preview"] = preview(plan, written)
     return shown | {"losses": losses_table(written)}  # the longest comes last
 
 
-def _file(artifact: Artifact) -> Metadata:
+def _file(artifact: Artifact, seal: AnySeal | None) -> Metadata:
+    """Show a file that was written; what is yet to be sealed is called plain, for it is not what is delivered."""
+    plain = "" if seal is None else "plain_"
     return {
-        "file": artifact.name,
+        f"{plain}file": artifact.name if seal is None else seal.stripped(artifact.name),
         **({"files": len(artifact.parts)} if artifact.is_folder else {}),
-        "bytes": artifact.bytes,
-        "sha256": artifact.sha256,
+        f"{plain}bytes": artifact.bytes,
+        f"{plain}sha256": artifact.sha256,
         "seconds": round(artifact.seconds, 3),
         "rows_per_second": round(artifact.rows / artifact.seconds) if artifact.seconds > 0 else 0,
         "schema": _columns(artifact.columns),
@@ -82,7 +85,13 @@ def _file(artifact: Artifact) -> Metadata:
 def _verified(written: Written, plan: Plan) -> Metadata:
     columns = max((len(artifact.columns) for artifact in written.artifacts.values()), default=0)
     seconds = {label if len(plan.files) > 1 else "seconds": round(s, 3) for label, s in written.seconds.items()}
-    return {"verified": f"{written.rows:,} rows, {columns} columns", **seconds}
+    sealed: Metadata = {}
+    for file in plan.files:
+        if file.format.seal is not None:
+            artifact, lead = written.artifacts[file.label], "" if len(plan.files) == 1 else f"{file.label}_"
+            about = {"file": artifact.name, "bytes": artifact.bytes, "sha256": artifact.sha256}
+            sealed |= {f"{lead}sealed_{name}": value for name, value in about.items()}
+    return {"verified": f"{written.rows:,} rows, {columns} columns", **seconds, **sealed}
 
 
 def delivered(done: Delivered, _plan: Plan) -> Metadata:
@@ -97,10 +106,10 @@ def delivered(done: Delivered, _plan: Plan) -> Metadata:
                 "destination": receipt.destination,
                 "place": receipt.place,
                 "bytes": receipt.bytes,
-                "sha256": receipt.sha256,
                 "checked": receipt.checked,
                 "at": times.format_instant(receipt.at),
                 "note": _note(receipt),
+                "sha256": receipt.sha256,  # the longest, and on the asset's page beside it: last
             }
         )
         for label, receipt in receipts
@@ -173,8 +182,9 @@ def losses_table(written: Written) -> Any:
     for artifact in written.artifacts.values():
         for loss in artifact.losses:
             columns.setdefault((artifact.name, loss.why), []).extend([loss.column] if loss.column else [])
+    several = len(written.artifacts) > 1  # the reason, which one looks for, has the room of a name that says nothing
     records = [
-        dg.TableRecord({"file": file, "columns": ", ".join(names), "why": why})
+        dg.TableRecord(({"file": file} if several else {}) | {"columns": ", ".join(names), "why": why})
         for (file, why), names in columns.items()
     ]
     return dg.MetadataValue.table(records) if records else "none"

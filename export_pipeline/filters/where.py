@@ -14,8 +14,17 @@ from pydantic import BeforeValidator, WithJsonSchema, model_validator
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.filters.base import Bounds, Filter, Pushdown, Roles
 from export_pipeline.filters.kinds import FLOAT, KINDS, NOTHING, TEXT, TIME, Kind, Scalar, Unfit, kind_of
-from export_pipeline.filters.operators import OPERATORS, Operands, Operator, operator_named
+from export_pipeline.filters.operators import OPERATORS, SPELLINGS, Operands, Operator, operator_named
 from export_pipeline.filters.values import plain, refuse, shown, some
+from export_pipeline.options import ALSO
+
+_DESCRIBED = {
+    "anyOf": [
+        {"type": "string", "enum": list(OPERATORS)},
+        {"type": "string", "enum": [name for name in SPELLINGS if name not in OPERATORS], ALSO: True},
+    ]
+}
+"""The names of operators that are offered, and those that are understood, too."""
 
 
 def _operator(name: Any) -> str:
@@ -43,9 +52,7 @@ class Where(Filter):
 
     field: str
     """The column."""
-    operator: Annotated[
-        str, BeforeValidator(_operator), WithJsonSchema({"type": "string", "enum": list(OPERATORS)})
-    ] = "eq"
+    operator: Annotated[str, BeforeValidator(_operator), WithJsonSchema(_DESCRIBED)] = "eq"
     """How it is compared. The variants with an i in front (`ieq`, `icontains`) ignore the case of letters."""
     value: Annotated[Scalar | list[Scalar] | None, BeforeValidator(plain)] = None
     """What it is compared with: one value; a list for `in` and `not_in`; the lowest and the highest for `between`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from export_pipeline.errors import ConfigError
@@ -46,12 +47,21 @@ class About(Options):
                 data = opened.read(limit + 1)
         except OSError as error:
             raise ConfigError(
-                f"{option}: {file!r} cannot be read: {error.strerror}",
-                cure=f"It was looked for at {path}; relative names begin in {self.folder or 'the current folder'}.",
+                f"{option}: {file!r} cannot be read: {error.strerror}", cure=self._looked(path, file)
             ) from error
         if len(data) > limit:
             raise ConfigError(f"{option}: {file!r} has more than {limit:,} bytes")
         return data
+
+    def _looked(self, path: Path, file: str) -> str:
+        """Return what helps with a file that is not there: the nearest name, or where relative names begin."""
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, names, n=1)
+        if near:
+            return f"Did you mean {str(Path(file).with_name(near[0]))!r}?"
+        if Path(file).expanduser().is_absolute():
+            return "Relative names begin in the home folder; in an export file elsewhere, in the folder of that file."
+        return f"It was looked for at {path}; relative names begin in {self.folder or 'the current folder'}."
 
     def told(self) -> dict[str, object]:
         """Return what a file may say of itself: nothing of this machine."""

@@ -27,7 +27,7 @@ from export_pipeline.errors import ConfigError, VerificationError, not_installed
 from export_pipeline.formats.pgp import Pump, Sieve, passing_key
 from export_pipeline.formats.sink import Sink
 from export_pipeline.lists import Names
-from export_pipeline.options import OneOf, Options
+from export_pipeline.options import NamesFiles, OneOf, Options
 
 if TYPE_CHECKING:
     import threading
@@ -48,9 +48,10 @@ class Pgp(Options):
     extension: ClassVar[str] = ".pgp"
     media_type: ClassVar[str] = "application/pgp-encrypted"
 
-    recipients: Annotated[Names, Field(min_length=1)]
-    """Files of public keys (`gpg --export --armor NAME`), relative to the home folder and in a folder that exports may
-    read. A file may hold several keys; whoever has one of the private keys can read the result."""
+    recipients: Annotated[Names, Field(min_length=1), NamesFiles]
+    """Files of public keys (`gpg --export --armor NAME`), relative to the home folder (for an export file elsewhere: to
+    that file) and in a folder that exports may read. A file may hold several keys; whoever has one of the private keys
+    can read the result."""
 
     def stripped(self, name: str) -> str:
         """Return the name of the plain file inside."""

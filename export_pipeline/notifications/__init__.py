@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Secr
 from export_pipeline.errors import ConfigError, ExportError
 from export_pipeline.lists import named
 from export_pipeline.notifications.incidents import Incident, Incidents
-from export_pipeline.options import OneOf, Options
+from export_pipeline.options import SHORT, OneOf, Options
 from export_pipeline.secrets import Secret
 from export_pipeline.times import Duration
 
@@ -82,6 +82,9 @@ class Notice:
         return {"type": f"export.{self.kind}", "timestamp": datetime.now(UTC).isoformat(), "data": data}
 
 
+_Kinds = Annotated[Kind, SHORT] | tuple[Kind, ...]
+
+
 def _web_address(text: str) -> str:
     """Check that a text is an http(s) address without a password in it."""
     parts = urlsplit(text)
@@ -111,7 +114,9 @@ class Means:
 class Notification(Options, ABC):
     """One who is told."""
 
-    on: Annotated[tuple[Kind, ...], BeforeValidator(named), Field(min_length=1)] = ("failure",)
+    on: Annotated[tuple[Kind, ...], BeforeValidator(named, json_schema_input_type=_Kinds), Field(min_length=1)] = (
+        "failure",
+    )
     """What is told: a `failure` once per incident, a `recovery` when the export works again, each `success`."""
 
     def wants(self, notice: Notice) -> bool:

@@ -11,20 +11,10 @@ import pyarrow as pa
 from pydantic import AfterValidator
 
 from export_pipeline.errors import ConfigError, SourceError, did_you_mean
+from export_pipeline.schemas import NAMES, name_of
 from export_pipeline.snapshots.arrow import plain
 from export_pipeline.times import zone
 
-NAMES: dict[str, pl.DataType] = {
-    "text": pl.String(),
-    "integer": pl.Int64(),
-    "float": pl.Float64(),
-    "boolean": pl.Boolean(),
-    "date": pl.Date(),
-    "time": pl.Time(),
-    "datetime": pl.Datetime("us"),
-    "datetime with zone": pl.Datetime("us", "UTC"),
-    "binary": pl.Binary(),
-}
 _HOURS = r"(T.*[+-]\d\d)$"
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _ZONED = re.compile(r"datetime with zone\(\s*(\S+)\s*\)")
@@ -202,22 +192,9 @@ def unfit(what: str, column: str, row: int, value: object, dtype: pl.DataType) -
     )
 
 
-def name_of(dtype: pl.DataType) -> str:
-    """Return the name that a person may write for this type, else Polars' own."""
-    match dtype:
-        case pl.Decimal():
-            return f"decimal({dtype.precision},{dtype.scale})"
-        case pl.Datetime() if dtype.time_zone not in (None, "UTC"):
-            return f"datetime with zone({dtype.time_zone})"
-        case pl.Datetime():
-            return "datetime" if dtype.time_zone is None else "datetime with zone"
-        case _:
-            return next((name for name, known in NAMES.items() if known == dtype), str(dtype))
-
-
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-__all__ = ["NAMES", "ColumnType", "convert", "dtype_named", "from_text", "misfits", "name_of", "unfit"]
+__all__ = ["ColumnType", "convert", "dtype_named", "from_text", "misfits", "unfit"]

@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_refused_before_any_row_is_read(aggregate: dict[str
         ({"measures": {"m": {"percentile": {"field": "x", "p": 0.95}}}}, "p is in percent: write 95"),
         ({"measures": {"m": {"percentile": {"field": "x", "p": 101}}}}, "less than or equal to 100"),
         ({"measures": {"m": {"summ": "x"}}}, "did you mean 'sum'"),
-        ({"measures": {"m": "sum"}}, "Field required"),
+        ({"measures": {"m": "sum"}}, "'sum' needs field"),
         ({"time_bucket": {"field": "at", "every": "7 minutes"}}, "does not divide"),
     ],
 )

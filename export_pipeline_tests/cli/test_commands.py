@@ -126,3 +126,9 @@ def test_a_reader_that_has_seen_enough(home: Path) -> None:
     line = f"{sys.executable} -m export_pipeline --home {home} schema | head -n 1"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_several_lines_become_one() -> None:
+    assert failures.one_line("a is wrong\nb is wrong\nMend both\n\nThen go on.\nOr not") == (
+        "a is wrong; b is wrong. Mend both. Then go on. Or not"
+    )

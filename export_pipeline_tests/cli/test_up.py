@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from export_pipeline.cli.ports import address, free_port
 from export_pipeline.cli.servers import end_leftovers
 from export_pipeline.defs.instance import open_instance
 from export_pipeline.defs.lives import bury_abandoned
-from export_pipeline.errors import ConfigError
+from export_pipeline.errors import ConfigError, ExportError
 from export_pipeline.home import Home
 from export_pipeline.instance import claimed, is_claimed
 from export_pipeline.results import ExportResult
@@ -135,6 +136,23 @@ def test_the_ui_cancels_a_run_of_the_command(up: Up, tmp_path: Path) -> None:
         up.instance.terminate(_latest(up).run_id)  # as the button of the Dagster UI does
         assert run.wait(BUSY) == 130
     assert _latest(up).state == "cancelled"
+
+
+def test_jobs_that_dagster_lost_come_back(up: Up) -> None:
+    """Its code server ends by itself when the computer slept."""
+    for pid in _group(up.instance.pid):
+        if b"\0grpc\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: "had lost the exports" in up.text, 90, lambda: up.text)
+
+    def are_back() -> bool:
+        with contextlib.suppress(ExportError):
+            return "failed_commands" in up.instance.jobs()
+        return False
+
+    wait_for(are_back, 60, lambda: up.text)
+    done = command(up.home, "run", "failed-commands", "--set", "limit=2", "--set", "file_name=back", "--json")
+    assert (done.code, done.json["rows"]) == (0, 2), done.err
 
 
 def test_ctrl_c_ends_everything(up: Up) -> None:

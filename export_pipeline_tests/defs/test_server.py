@@ -139,7 +139,7 @@ def test_filters_six_levels_deep_run(server: Server) -> None:
         ({"limit": 0}, "PythonError", "limit: should be greater than or equal to 1, not 0"),
         ({"timezone": "Europe/Berln"}, "PythonError", "did you mean 'Europe/Berlin'?"),
         ({"file_name": {"env": "HOME"}}, "RunConfigValidationInvalid", "root:file_name"),
-        ({"source": {"files": {"env": "HOME"}}}, "PythonError", "source.files: should be a valid list, not"),
+        ({"source": {"files": {"env": "HOME"}}}, "PythonError", "source.files: should be a list, not"),
     ],
 )
 def test_a_wrong_launch_is_refused_with_its_cause_first(

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from export_pipeline.errors import ConfigError, SourceError
-from export_pipeline.sources.types import NAMES, convert, dtype_named, name_of
+from export_pipeline.schemas import NAMES, name_of
+from export_pipeline.sources.types import convert, dtype_named
 
 FITS: list[tuple[str, str, Any]] = [
     ("integer", " 00123 ", 123),

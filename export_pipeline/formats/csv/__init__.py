@@ -29,6 +29,7 @@ from export_pipeline.formats.texts import (
     refuse_years,
     text_losses,
 )
+from export_pipeline.schemas import name_of
 from export_pipeline.verification import Loss
 
 __all__ = ["ColumnFormat", "Csv", "NumberFormat"]
@@ -252,7 +253,7 @@ def _check_format(name: str, dtype: pl.DataType, form: ColumnFormat) -> None:
     }
     for option, fits in wanted.items():
         if not fits:
-            raise ConfigError(f"column_formats gives {name!r} a {option}, but it is of type {dtype}")
+            raise ConfigError(f"column_formats gives {name!r} a {option}, but it is of type {name_of(dtype)}")
     if form.date_format and isinstance(dtype, pl.Time) and has_date(form.date_format):
         raise ConfigError(
             f"column_formats gives the times of {name!r} the date pattern {form.date_format!r}",

@@ -29,6 +29,7 @@ from export_pipeline.formats.base import Format
 from export_pipeline.formats.excel.blocks import Packer
 from export_pipeline.formats.excel.cells import Column, Rows
 from export_pipeline.formats.excel.formulas import partials, tallies
+from export_pipeline.formats.excel.images import load
 from export_pipeline.formats.excel.look import Look, formulas_of, layout_of, look_of, results_of
 from export_pipeline.formats.excel.names import MAX_COLUMNS
 from export_pipeline.formats.excel.package import Package
@@ -149,8 +150,11 @@ class Excel(SheetOptions, Format):
         sheet.check_pivot_tables(schema, errors=self.non_finite == "error_value")
 
     def ready(self, schema: pl.Schema, about: About) -> None:
-        """Refuse a template that is missing, broken, or has no place for these columns; and what a seal lacks."""
+        """Refuse a template that is missing, broken, or has no place for these columns; pictures that are none, and
+        what a seal lacks."""
         super().ready(schema, about)
+        for sheet in (self, *self.sheets):
+            load(sheet.images, about)
         if self.template:
             self.template.load(self.render(schema.to_frame().lazy()).collect_schema(), about)
 

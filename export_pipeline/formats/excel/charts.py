@@ -13,6 +13,7 @@ from export_pipeline.formats.excel.names import MAX_COLUMNS, letters
 from export_pipeline.formats.excel.pivots.options import PivotTable, check_drawn
 from export_pipeline.formats.excel.styles import CellAddress, Color
 from export_pipeline.options import Options
+from export_pipeline.schemas import name_of
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -99,12 +100,12 @@ class Chart(Options):
         for name in self.values:
             if not schema[name].is_numeric():
                 raise ConfigError(
-                    f"excel: charts draws {name!r}, which holds {schema[name]}, not numbers",
+                    f"excel: charts draws {name!r}, which holds {name_of(schema[name])}, not numbers",
                     cure="Draw a column of numbers.",
                 )
         if self.kind == "scatter" and not (schema[x].is_numeric() or schema[x].is_temporal()):
             raise ConfigError(
-                f"excel: scatter places points by {x!r}, which holds {schema[x]}, not numbers or times",
+                f"excel: scatter places points by {x!r}, which holds {name_of(schema[x])}, not numbers or times",
                 cure="Choose another x, or the kind line.",
             )
 

@@ -18,6 +18,7 @@ from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.numeric import numbers
 from export_pipeline.formats.excel.styles import CellAddress, CellStyle, FormatCode
 from export_pipeline.options import Options
+from export_pipeline.schemas import name_of
 
 if TYPE_CHECKING:
     from export_pipeline.formats.excel.look import Look
@@ -100,7 +101,7 @@ class Total(Options):
         if dtype.is_temporal() and self.function in ("min", "max"):
             return
         raise ConfigError(
-            f"excel: totals: {name!r} is of type {dtype}: it has no {self.function}; take count, or a label"
+            f"excel: totals: {name!r} is of type {name_of(dtype)}: it has no {self.function}; take count, or a label"
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from export_pipeline.errors import ConfigError
 from export_pipeline.formats.excel.styles import CellAddress
-from export_pipeline.options import Options
+from export_pipeline.options import NamesFiles, Options
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -28,8 +28,9 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 class Image(Options):
     """A picture on each sheet."""
 
-    file: str = Field(min_length=1)
-    """A PNG or JPEG file of at most 10 MB; relative to the home folder, and in a folder that exports may read."""
+    file: Annotated[str, Field(min_length=1), NamesFiles]
+    """A PNG or JPEG file of at most 10 MB; relative to the home folder (for an export file elsewhere: to that file),
+    and in a folder that exports may read."""
     cell: CellAddress = "A1"
     """The cell that its upper left corner stands on; `first_row` makes room above the data."""
     width: int | None = Field(None, ge=1, le=10_000)

@@ -12,7 +12,7 @@ MAX_SHEET_NAME = 31
 MAX_HEADER = 255
 """Longest name of a table's column."""
 
-_FORBIDDEN = "[]:*?/\\"
+_FORBIDDEN = "\\[]:*?/"
 _CONTROL = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 _RESERVED = "history"
 

@@ -25,7 +25,7 @@ from export_pipeline.formats.json.writing import Between, write_entities, write_
 from export_pipeline.formats.plain import TextFormat
 from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_years
-from export_pipeline.schemas import texts_of
+from export_pipeline.schemas import names_of
 from export_pipeline.tables import Table
 from export_pipeline.verification import Loss, Meter, Proof
 
@@ -36,6 +36,10 @@ class Json(TextFormat):
     tag: ClassVar[str] = "json"
     extension: ClassVar[str] = ".json"
     media_type: ClassVar[str] = "application/json"
+    never: ClassVar[Mapping[str, str]] = {
+        "indent": "pretty_print: true indents by two spaces",
+        "split": "only CSV is split; a document is one file, and limit makes it shorter",
+    }
 
     structure: AnyStructure = Flat()
     """What a document looks like: `flat` (one list of records), `{nested: {by: [{key, name}]}}` (groups in groups) or
@@ -46,7 +50,7 @@ class Json(TextFormat):
     """Whether each field has a line of its own, indented by two spaces; lists and structs stay on theirs."""
     include_metadata: bool = False
     """Whether a document says what it is: a member `metadata` before the records (name, logical time, zone, filter,
-    snapshot, types of the columns), and `row_count` as the last one."""
+    snapshot, types of the columns by their plain names), and `row_count` as the last one."""
     date_format: AnyStamp = Iso()
     """How dates and times are written, nested ones too: `iso`, `unix` (seconds), `{unix: ms}`, or
     `{custom: "DD.MM.YYYY"}`, a moment.js pattern."""
@@ -170,7 +174,7 @@ class Json(TextFormat):
             schema = rows.collect_schema()
             first, *others = self._spelling.parts(self.structure, self.layout)
             if self.include_metadata:
-                told = about.told() | {"schema": texts_of(schema)}
+                told = about.told() | {"schema": names_of(schema)}
                 first = replace(first, before="{" + self._spelling.metadata(told) + first.before[1:])
             folder = sink.path.parent
             match self.structure:

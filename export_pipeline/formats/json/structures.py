@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from export_pipeline.errors import FormatError, did_you_mean
 from export_pipeline.options import OneOf, Options
+from export_pipeline.schemas import name_of
 from export_pipeline.tables import Table
 
 METADATA, COUNT, RELATIONSHIPS = "metadata", "row_count", "relationships"
@@ -227,7 +228,9 @@ def check_key(schema: Mapping[str, pl.DataType], key: str, what: str) -> None:
             cure="Name columns as they are called after `columns` renamed them.",
         )
     if schema[key].is_nested():
-        raise FormatError(f"{what}: {key!r} is of type {schema[key]}, which is no key", cure="Use a column of texts.")
+        raise FormatError(
+            f"{what}: {key!r} is of type {name_of(schema[key])}, which is no key", cure="Use a column of texts."
+        )
 
 
 def _is_integer(text: str) -> bool:

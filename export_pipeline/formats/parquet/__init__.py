@@ -24,7 +24,7 @@ from export_pipeline.formats.parquet.writers import polars_options, write_arrow
 from export_pipeline.formats.parts import MARKER, PartFolder
 from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
 from export_pipeline.lists import Names
-from export_pipeline.schemas import leaves_of
+from export_pipeline.schemas import leaves_of, name_of
 from export_pipeline.verification import Loss
 
 __all__ = ["Encryption", "Parquet", "ParquetField", "ParquetSchema", "SortedBy"]
@@ -161,9 +161,15 @@ class Parquet(Format):
         for option, names in named.items():
             for name in names:
                 if name not in there:
-                    raise ConfigError(f"{option} names {name!r} ({did_you_mean(name, there)})")
+                    falling = option == "sorting_columns" and name.startswith("-") and name[1:] in there
+                    raise ConfigError(
+                        f"{option} names {name!r}, which is no column ({did_you_mean(name, there)})",
+                        cure=f"Falling order is {{column: {name[1:]}, descending: true}}." if falling else None,
+                    )
                 if there[name].is_nested() or (option == "bloom_filters" and there[name] in (pl.Boolean, pl.Null)):
-                    raise ConfigError(f"{option}: column {name!r} is {there[name]}, which it cannot be used with")
+                    raise ConfigError(
+                        f"{option}: column {name!r} is {name_of(there[name])}, which it cannot be used with"
+                    )
         if self.is_folder:
             hive.check(self.partition_by, self.constants, there)
         _ = self.secret_key

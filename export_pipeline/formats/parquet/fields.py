@@ -22,7 +22,7 @@ _PLAIN: Mapping[str, pl.DataType] = {
     "int64": pl.Int64(), "uint8": pl.UInt8(), "uint16": pl.UInt16(), "uint32": pl.UInt32(), "uint64": pl.UInt64(),
     "float32": pl.Float32(), "float": pl.Float32(), "float64": pl.Float64(), "double": pl.Float64(),
     "string": pl.String(), "utf8": pl.String(), "binary": pl.Binary(), "date": pl.Date(), "time": pl.Time(),
-    "timestamp": pl.Datetime("us"), "datetime": pl.Datetime("us"),
+    "timestamp": pl.Datetime("us"), "datetime": pl.Datetime("us"), "integer": pl.Int64(), "text": pl.String(),
 }  # fmt: skip
 _DECIMAL = re.compile(r"decimal\((\d+)(?:,\s*(\d+))?\)")
 _TIMESTAMP = re.compile(r"(?:timestamp|datetime)[\[(](ms|us|ns)(?:,\s*([\w/+-]+))?[\])]", re.IGNORECASE)
@@ -106,7 +106,9 @@ class ParquetSchema(Options):
         """Refuse unknown columns, two columns of one name, and casts that no value survives."""
         for field in self.fields:
             if field.name not in schema:
-                raise ConfigError(f"the schema lists {field.name!r} ({did_you_mean(field.name, schema)})")
+                raise ConfigError(
+                    f"the schema lists {field.name!r}, which is no column ({did_you_mean(field.name, schema)})"
+                )
             wanted, given = field.dtype, schema[field.name]
             if wanted is not None and wanted != given and (wanted.is_nested() or given.is_nested()):
                 raise ConfigError(

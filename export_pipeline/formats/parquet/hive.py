@@ -16,6 +16,7 @@ import polars as pl
 
 from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.names import LONGEST, clean
+from export_pipeline.schemas import name_of
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -93,7 +94,7 @@ def check(by: Iterable[str], constants: Mapping[str, str], schema: pl.Schema) ->
         dtype = schema[key]
         if not (dtype.is_integer() or isinstance(dtype, (pl.String, pl.Boolean, pl.Date, pl.Categorical, pl.Enum))):
             raise ConfigError(
-                f"column {key!r} is {dtype}, whose values have no one text for a folder's name",
+                f"column {key!r} is {name_of(dtype)}, whose values have no one text for a folder's name",
                 cure="Partition by texts, integers, booleans, dates or categories.",
             )
     if len(keys) == len(schema):

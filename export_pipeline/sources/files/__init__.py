@@ -10,7 +10,7 @@ from pydantic import Field
 
 from export_pipeline.errors import ConfigError
 from export_pipeline.lists import Names
-from export_pipeline.options import OneOf, members_of
+from export_pipeline.options import NamesFiles, OneOf, members_of
 from export_pipeline.sources.base import Opened, Source
 from export_pipeline.sources.files.arrow import ArrowFile
 from export_pipeline.sources.files.base import FileFormat, FileRequest
@@ -28,8 +28,9 @@ PACKED = (".gz", ".zst")
 class FilesSource(Source):
     """The rows of one or several files, one after another. Columns are found by name; a file may lack some."""
 
-    files: Annotated[Names, Field(min_length=1)]
-    """A file, a pattern such as ``flights-*.parquet`` or ``data/**/*.csv``, or a list of them."""
+    files: Annotated[Names, Field(min_length=1), NamesFiles]
+    """A file, a pattern such as ``flights-*.parquet`` or ``data/**/*.csv``, or a list of them; relative to the home
+    folder (for an export file elsewhere: to that file)."""
     format: AnyFileFormat | None = None
     """The format; found by the ending of the names where it is left out."""
 

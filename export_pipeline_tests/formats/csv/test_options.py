@@ -219,8 +219,8 @@ def test_a_file_does_not_begin_with_a_stray_byte_order_mark(tmp_path: Path) -> N
     ("formats", "said"),
     [
         ({"prise": {"null_value": "-"}}, "'prise', which is no column .did you mean 'price'"),
-        ({"price": {"date_format": "YYYY"}}, "gives 'price' a date_format, but it is of type Float64"),
-        ({"at": {"number_format": {}}}, "gives 'at' a number_format, but it is of type Datetime"),
+        ({"price": {"date_format": "YYYY"}}, "gives 'price' a date_format, but it is of type float"),
+        ({"at": {"number_format": {}}}, "gives 'at' a number_format, but it is of type datetime"),
         ({"open": {"date_format": "L LT"}}, "gives the times of 'open' the date pattern 'L LT'"),
     ],
 )

@@ -175,7 +175,7 @@ def test_what_is_no_formula_is_refused(options: dict[str, Any], said: str) -> No
 
 
 def test_totals_that_a_type_does_not_have_are_refused_and_arrays_stay(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'text' is of type String"):
+    with pytest.raises(ConfigError, match="'text' is of type text"):
         Excel.model_validate({"totals": {"text": "sum"}}).check(FRAME.schema)
     form = formulas({"column": "x", "formula": "=SUM({1,2})+{count}"})
     assert cells(written(FRAME, tmp_path, form).path)[1][3] == "=SUM({1,2})+B2"

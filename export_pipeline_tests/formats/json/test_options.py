@@ -69,7 +69,7 @@ def test_metadata_stand_first_and_the_count_last(structure: Any, pretty: bool, t
         "timezone": "Europe/Berlin",
         "filter": 'status is "failed"',
         "version": "v1",
-        "schema": {"n": "Int64", "k": "String", "f": "Float64", "l": "List(Int64)"},
+        "schema": {"n": "integer", "k": "text", "f": "float", "l": "list(integer)"},
     }
 
 

@@ -17,6 +17,7 @@ from export_pipeline.formats.excel.places import known
 from export_pipeline.formats.excel.strings import units
 from export_pipeline.formats.excel.styles import CellAddress, FormatCode
 from export_pipeline.options import Options
+from export_pipeline.schemas import name_of
 
 _CURE_KEYS = "Use a column of texts, numbers, dates, or true and false."
 
@@ -62,7 +63,8 @@ class PivotValue(Options):
             return
         fitting = "count, min or max" if dtype.is_temporal() else "count"
         raise ConfigError(
-            f"excel: {option}: {self.column!r} is of type {dtype}: it has no {self.function}", cure=f"Take {fitting}."
+            f"excel: {option}: {self.column!r} is of type {name_of(dtype)}: it has no {self.function}",
+            cure=f"Take {fitting}.",
         )
 
 
@@ -166,8 +168,8 @@ class PivotTable(Options):
             )
         for name in self.axes:
             if isinstance(schema[name], (pl.Time, pl.Duration)):
-                raise ConfigError(f"excel: {option}: {name!r} holds {schema[name]}, which cannot have rows, columns "
-                                  "or a filter", cure=_CURE_KEYS)  # fmt: skip
+                raise ConfigError(f"excel: {option}: {name!r} holds {name_of(schema[name])}, which cannot have "
+                                  "rows, columns or a filter", cure=_CURE_KEYS)  # fmt: skip
         counted = {value.column for value in self.values if value.function == "count"}
         for name in used:
             if errors and schema[name].is_float() and (name in self.axes or name not in counted):

@@ -20,7 +20,7 @@ import polars as pl
 from pydantic import AfterValidator, Field, model_validator
 
 from export_pipeline.formats.excel.styles import CellAddress
-from export_pipeline.options import Options
+from export_pipeline.options import NamesFiles, Options
 
 if TYPE_CHECKING:
     from export_pipeline.formats.about import About
@@ -44,9 +44,9 @@ class Template(Options):
 
     short: ClassVar[str | None] = "file"
 
-    file: Annotated[str, Field(min_length=1), AfterValidator(_workbook)]
+    file: Annotated[str, Field(min_length=1), AfterValidator(_workbook), NamesFiles]
     """A workbook, or a template of Excel, with or without macros (.xlsx, .xlsm, .xltx, .xltm); relative to the home
-    folder, and in a folder that exports may read."""
+    folder (for an export file elsewhere: to that file), and in a folder that exports may read."""
     sheet: str | None = Field(None, min_length=1)
     """A sheet, a table or a defined name (of the header with the sample rows, or of a cell of the first row); null: the
     only table, else the first sheet."""
