@@ -53,7 +53,7 @@ def test_such_an_export_runs_and_says_where_it_looked(tmp_path: Path) -> None:
     here.mkdir()
     pl.DataFrame({"id": [1], "status": ["ok"], "cost": [1.5]}).write_parquet(here / "rows.parquet")
     rich(here / "report.xlsm", macros=True)
-    (here / "logo.png").write_bytes(png())
+    (here / "logo.png").write_bytes(png(4, 4))
     told = "source: {files: rows.parquet}\nfile_name: '{name}'\nformat: {excel: {%s}}\n"
     (here / "filled.yaml").write_text(told % "template: report.xlsm")
     (here / "logo.yaml").write_text(told % "first_row: 9, images: [{file: logo.png}]")

@@ -12,11 +12,12 @@ import polars as pl
 
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.errors import FormatError
-from export_pipeline.formats.json.records import ROWS, prepared
+from export_pipeline.formats.json.records import prepared
 from export_pipeline.formats.json.structures import RELATIONSHIPS, Normalized
 from export_pipeline.verification import Meter, canonical
 
-_BATCH = 20_000
+_ROWS = 50_000
+"""Rows that are taken apart, and put into text, at a time."""
 KEY, FROM, TO = "key", "from", "to"
 _FIELD = "field."
 _FEW = 8
@@ -84,7 +85,7 @@ def taken_apart(
                 sort = ExternalSort(section.keys, folder, squeeze=_Squeeze(section, duplicates))
                 sorts[section.place] = section, stack.enter_context(sort)
             mine = [sorts[section.place] for section in sections]
-            for batch in meter.tap(rows).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
+            for batch in meter.tap(rows).collect_batches(chunk_size=_ROWS, maintain_order=True, engine="streaming"):
                 for section, sort in mine:
                     sort.add(_kept(batch, section))
         for place in order:
@@ -155,7 +156,7 @@ def _distinct(sort: ExternalSort, section: Section, duplicates: str) -> Iterator
                 _refuse_twice(frame, section)
             fresh = frame if last is None else frame.slice(1)
             last = frame.tail(1)
-            yield from fresh.iter_slices(ROWS)
+            yield from fresh.iter_slices(_ROWS)
 
 
 def _refuse_twice(frame: pl.DataFrame, section: Section) -> None:

@@ -11,11 +11,13 @@ import polars as pl
 
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.errors import FormatError, VerificationError
-from export_pipeline.formats.json.records import ROWS, joined, prepared, value
+from export_pipeline.formats.json.records import joined, prepared, value
 from export_pipeline.formats.json.spelling import Part
 from export_pipeline.verification import Meter
 
-_BATCH = 20_000
+_BATCH = 10_000
+_ROWS = 16_384
+"""Rows that are taken, and put into text, at a time."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def in_order(rows: pl.LazyFrame, hidden: Hidden, meter: Meter, folder: Path, mis
                 given = run.select(seen)
                 _check(given if last is None else pl.concat([last, given]), hidden, missing)
                 last = given.tail(1)
-                yield from run.iter_slices(ROWS)
+                yield from run.iter_slices(_ROWS)
     if again.rows != meter.rows or again.checksums != meter.checksums:
         raise VerificationError("the sorted rows are not the rows that were read")
 

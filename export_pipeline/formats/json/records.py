@@ -14,8 +14,6 @@ from export_pipeline.formats.json.spelling import Spelling, text
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROWS = 16_384
-"""Rows put into text at a time."""
 THREADS = 2
 """Frames put into text at once. Polars uses its own threads for the columns of one, but not for each step."""
 NON_FINITE = ("NaN", "Infinity", "-Infinity")
