@@ -1,6 +1,8 @@
-"""ISO 8601 text of instants, by Arrow: a third of the time that Polars' own formatter takes, and the same text."""
+"""ISO 8601 text of instants: by Arrow, in half the time that Polars' own formatter takes, or by that; the same text."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import polars as pl
 
@@ -12,26 +14,28 @@ _WIDTH = {"ms": 23, "us": 26, "ns": 29}
 """Characters of an instant of the years 0 to 9999, by unit."""
 
 
-def iso(column: pl.Expr) -> pl.Expr:
+def iso(column: pl.Expr, *, frugal: bool = False) -> pl.Expr:
     """Return datetimes as text, ``2026-03-01T06:05:00.000000``, with the offset where they have a zone.
 
-    The second has as many decimals as the unit. Before zones were introduced, local times had offsets with seconds
-    (Berlin: +00:53:28), which ISO 8601 cannot write; those instants are written in UTC.
+    Arrow keeps some 10 MB for each thread that asks it; with `frugal`, Polars is asked. The second has as many decimals
+    as the unit. Before zones were introduced, local times had offsets with seconds (Berlin: +00:53:28), which ISO 8601
+    cannot write; those instants are written in UTC.
     """
-    return column.map_batches(_texts, return_dtype=pl.String, is_elementwise=True)
+    plain = _by_polars if frugal else _by_arrow
+    return column.map_batches(lambda moments: _texts(moments, plain), return_dtype=pl.String, is_elementwise=True)
 
 
-def _texts(moments: pl.Series) -> pl.Series:
+def _texts(moments: pl.Series, plain: Callable[[pl.Series], pl.Series]) -> pl.Series:
     zone = moments.dtype.time_zone if isinstance(moments.dtype, pl.Datetime) else None
     if zone is None:
-        return _plain(moments)
+        return plain(moments)
     if zone == "UTC":
-        return _plain(_wall(moments)) + "+00:00"
+        return plain(_wall(moments)) + "+00:00"
     utc, local = _wall(moments.dt.convert_time_zone("UTC")), _wall(moments)
     seconds = (local - utc).dt.total_seconds()
     if (odd := seconds % 60 != 0).any():
         local, seconds = utc.zip_with(odd, local), (seconds * 0).zip_with(odd, seconds)
-    return _plain(local) + _OFFSETS.gather(seconds // 60 + 1439)
+    return plain(local) + _OFFSETS.gather(seconds // 60 + 1439)
 
 
 def _wall(moments: pl.Series) -> pl.Series:
@@ -39,7 +43,7 @@ def _wall(moments: pl.Series) -> pl.Series:
     return moments.dt.replace_time_zone(None)
 
 
-def _plain(moments: pl.Series) -> pl.Series:
+def _by_arrow(moments: pl.Series) -> pl.Series:
     import pyarrow as pa
     import pyarrow.compute as arrow
 
@@ -47,8 +51,12 @@ def _plain(moments: pl.Series) -> pl.Series:
     width = _WIDTH[moments.dtype.time_unit]  # type: ignore[attr-defined]
     longest = arrow.max(arrow.binary_length(text)).as_py()
     if longest != width:
-        return moments.dt.to_string("iso:strict")  # nothing but null, or years that need a sign
+        return _by_polars(moments)  # nothing but null, or years that need a sign
     # Arrow writes a space between day and time; it gave the characters to nobody yet.
     size = width * (len(text) - text.null_count)
     memoryview(text.buffers()[2]).cast("B")[10:size:width] = b"T" * (size // width)
     return pl.Series(moments.name, text)
+
+
+def _by_polars(moments: pl.Series) -> pl.Series:
+    return moments.dt.to_string("iso:strict")

@@ -19,7 +19,14 @@ DAY = 86_400
 
 
 def written(moments: pl.Series) -> pl.Series:
-    return moments.to_frame().lazy().select(iso(pl.col(moments.name))).collect(engine="streaming").to_series()
+    """Return the texts, which are the same by Arrow and by Polars."""
+    rows = moments.to_frame().lazy()
+    one, other = (
+        rows.select(iso(pl.col(moments.name), frugal=frugal)).collect(engine="streaming").to_series()
+        for frugal in (False, True)
+    )
+    assert_series_equal(one, other)
+    return one
 
 
 def seconds(unit: str) -> st.SearchStrategy[int]:

@@ -204,7 +204,7 @@ class Json(TextFormat):
         columns, hidden = self._columns.hidden(schema, structure, unused([*schema, *meter.schema]))
         wide = rows.select(*self._columns.rendered(schema, structure), *columns).with_row_index(hidden.position)
         fields = structure.fields(schema)
-        changed = self._columns.spelled({name: meter.schema[name] for name in fields})
+        changed = self._columns.spelled({name: meter.schema[name] for name in fields}, frugal=True)
         return write_groups(
             wide,
             hidden,
@@ -244,7 +244,7 @@ class Json(TextFormat):
             stage,
             parts,
             filed,
-            spelled=lambda frame: frame.with_columns(self._columns.spelled(frame.schema)),
+            spelled=lambda frame: frame.with_columns(self._columns.spelled(frame.schema, frugal=True)),
             style=self._style(rendered),
             duplicates=structure.duplicates,
             folder=folder,

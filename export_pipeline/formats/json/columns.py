@@ -197,17 +197,17 @@ class Columns:
             types |= zip(end_columns(name), ends, strict=True)
         return pl.Schema(types)
 
-    def spelled(self, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-        """Return the columns of rendered rows whose values Polars would spell differently."""
+    def spelled(self, schema: Mapping[str, pl.DataType], *, frugal: bool = False) -> list[pl.Expr]:
+        """Return the columns of rendered rows whose values Polars would spell differently; see `iso` for `frugal`."""
         return [
             value.alias(name)
             for name, dtype in schema.items()
-            if (value := self._spelled(pl.col(name), dtype)) is not None
+            if (value := self._spelled(pl.col(name), dtype, frugal)) is not None
         ]
 
-    def _spelled(self, column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    def _spelled(self, column: pl.Expr, dtype: pl.DataType, frugal: bool = False) -> pl.Expr | None:
         if isinstance(dtype, pl.Datetime):
-            return iso(column)
+            return iso(column, frugal=frugal)
         if isinstance(dtype, pl.Decimal) and self.decimals == "number":
             return column.cast(pl.Float64)  # up to 15 digits come back from the shortest text of the double
         return None

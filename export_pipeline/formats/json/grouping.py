@@ -15,7 +15,7 @@ from export_pipeline.formats.json.records import joined, prepared, value
 from export_pipeline.formats.json.spelling import Part
 from export_pipeline.verification import Meter
 
-_BATCH = 10_000
+_BATCH = 20_000
 _ROWS = 16_384
 """Rows that are taken, and put into text, at a time."""
 
