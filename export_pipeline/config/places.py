@@ -18,7 +18,10 @@ MOVED: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def normalised(value: Any) -> Any:
-    """Return the config with options moved from the places of the TypeScript contract to their owners."""
+    """Return the config with options moved from the places of the TypeScript contract to their owners.
+
+    Raises ValueError where an option is given in both places and differs.
+    """
     if not isinstance(value, Mapping):
         return value
     out = dict(value)
