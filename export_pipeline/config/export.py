@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -20,11 +19,13 @@ from pydantic import (
 from export_pipeline import times
 from export_pipeline.aggregations import Aggregate
 from export_pipeline.columns import Columns, Pivot
-from export_pipeline.destinations import AnyDestination, Local
+from export_pipeline.config.outputs import Deliver, FileName, Output, checked_name
+from export_pipeline.config.places import add_places, normalised
+from export_pipeline.destinations import Local
 from export_pipeline.errors import did_you_mean
 from export_pipeline.formats import AnyFormat, Csv
 from export_pipeline.lists import listed
-from export_pipeline.names import DEFAULT_FILE_NAME, check_file_name
+from export_pipeline.names import DEFAULT_FILE_NAME
 from export_pipeline.notifications import AnyNotification
 from export_pipeline.options import SHORT, Options
 from export_pipeline.query import Filters, Query, Sorts
@@ -34,49 +35,10 @@ from export_pipeline.sources import AnySource
 
 SINGLE = {"format", "file_name", "deliver"}
 """Options that stand for one entry of `outputs`."""
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,78}[a-z0-9])?")
-
-
-def checked_name(name: str, what: str) -> str:
-    """Return a name that may be a file's, a job's and a folder's; raises ValueError for any other."""
-    if name and not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for {what}: use lower-case letters, digits, '-' and '_'")
-    return name
-
-
-FileName = Annotated[str, BeforeValidator(check_file_name)]
-Deliver = Annotated[
-    list[AnyDestination],
-    BeforeValidator(listed, json_schema_input_type=Annotated[AnyDestination, SHORT] | list[AnyDestination]),
-    Field(min_length=1),
-]
 Notify = Annotated[
     list[AnyNotification],
     BeforeValidator(listed, json_schema_input_type=Annotated[AnyNotification, SHORT] | list[AnyNotification]),
 ]
-
-
-class Output(Options):
-    """One file of an export; several outputs are made from one snapshot."""
-
-    name: str = ""
-    """What the output is called in receipts; the format's tag where it is not given."""
-    format: AnyFormat = Field(default_factory=Csv, validate_default=True)
-    """Format of the file."""
-    file_name: FileName = DEFAULT_FILE_NAME
-    """Template of the file's name; dates in moment.js syntax. The extension follows the format."""
-    deliver: Deliver = Field(default_factory=lambda: [Local()])
-    """Where the file goes; each destination gets the same verified bytes."""
-
-    @field_validator("name")
-    @classmethod
-    def _named(cls, name: str) -> str:
-        return checked_name(name, "an output")
-
-    @property
-    def label(self) -> str:
-        """The output's own name, else its format's tag."""
-        return self.name or self.format.tag
 
 
 class ExportConfig(Options):
@@ -200,13 +162,7 @@ class ExportConfig(Options):
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return the JSON Schema of export files, with the places of the TypeScript contract."""
         made = super().model_json_schema(*args, **kwargs)
-        for (*parents, last), option in MOVED:
-            nodes = [made]
-            for parent in parents:
-                forms = [form for node in nodes for form in _forms(node, made) if parent in form.get("properties", ())]
-                nodes = [form["properties"][parent] for form in forms]
-            for form in (form for node in nodes for form in _forms(node, made) if "properties" in form):
-                form.setdefault("patternProperties", {})[f"^{last}$"] = made["properties"][option]
+        add_places(made)
         return made
 
     @property
@@ -252,54 +208,3 @@ class ExportConfig(Options):
             "on_empty": self.on_empty,
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-MOVED: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("format", "csv", "columns"), "columns"),
-    (("format", "csv", "pivot"), "pivot"),
-    (("schedule", "timezone"), "timezone"),
-    (("schedule", "retry"), "retry"),
-)
-"""Nested places in which the TypeScript contract has what belongs to the export: place -> option."""
-
-
-def _forms(node: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the forms to choose from that a node of a JSON Schema has."""
-    if "$ref" in node:
-        yield from _forms(schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], schema)
-    elif "anyOf" in node:
-        for arm in node["anyOf"]:
-            yield from _forms(arm, schema)
-    else:
-        yield node
-
-
-def normalised(value: Any) -> Any:
-    """Return the config with options moved from the places of the TypeScript contract to their owners."""
-    if not isinstance(value, Mapping):
-        return value
-    out = dict(value)
-    for place, option in MOVED:
-        *parents, last = place
-        holder: Any = out
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, Mapping) else None
-        if not isinstance(holder, Mapping) or last not in holder:
-            continue
-        moved = holder[last]
-        if option in out and out[option] != moved:
-            raise ValueError(f"{option!r} is given twice: at the top and in {'.'.join(place)}")
-        out = _without(out, place)
-        out[option] = moved
-    return out
-
-
-def _without(data: Mapping[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
-    """Return a copy without the entry at `place`."""
-    first, *rest = place
-    out = dict(data)
-    if not rest:
-        del out[first]
-    else:
-        out[first] = _without(out[first], tuple(rest))
-    return out
