@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, to_jsonable_python
 
 from export_pipeline.errors import did_you_mean
+from export_pipeline.options.docs import documented
 from export_pipeline.options.spellings import add_short_forms, add_spellings, camel, snake
 
 _SHOWN = 6
@@ -19,9 +20,7 @@ _SHOWN = 6
 class Options(BaseModel):
     """Frozen options with documented fields; an unknown option is an error that names the nearest known one."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
 
     tag: ClassVar[str] = ""
     """The key that chooses this model in a union."""
@@ -111,9 +110,14 @@ class Options(BaseModel):
         properties = described.get("properties")
         if properties is None:
             return  # described already
+        texts = documented(cls)
         for name, info in cls.model_fields.items():
             shown = properties.get(info.alias or name)
-            if shown is not None and not info.is_required():
+            if shown is None:
+                continue
+            if name in texts:
+                shown.setdefault("description", texts[name])
+            if not info.is_required():
                 shown["default"] = _written(info.get_default(call_default_factory=True))
         add_spellings(described, cls.other_names())
         add_short_forms(described, cls.whole, cls.short)
