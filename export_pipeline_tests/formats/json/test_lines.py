@@ -17,6 +17,7 @@ from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
 from export_pipeline.formats.json.listed import Members, Records, ended
 from export_pipeline.formats.pieces import pieces
+from export_pipeline.verification import verify
 from export_pipeline_tests.formats.test_contract import proven
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\":{}, \n'), max_size=6)
@@ -75,6 +76,17 @@ def test_duckdb_takes_no_long_lines_and_arrow_goes_on(tmp_path: Path) -> None:
     frame = pl.DataFrame({"n": range(30_000), "t": ["y" * 200] * 29_999 + [long]})
     for layout in ("records", "lines"):
         assert proven(Json(layout=layout), frame, tmp_path).rows == 30_000
+
+
+@pytest.mark.parametrize("name", ["n=7", "k=b", "x=1", "f*", "f?", "f[a]", "~", "it's"])
+def test_where_a_file_is_says_nothing_about_its_rows(name: str, tmp_path: Path) -> None:
+    """DuckDB takes columns out of ``k=v/``, other files for a pattern, and compression for an ending."""
+    frame = pl.DataFrame({"n": [1, 2], "k": ["a", "b"]})
+    form = Json(layout="lines")
+    (tmp_path / "fa").mkdir()
+    form.write(frame.reverse().lazy(), tmp_path / "fa" / "rows.gz")
+    (tmp_path / name).mkdir()
+    assert verify(form.write(frame.lazy(), tmp_path / name / "rows.gz"), form).rows == 2
 
 
 def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_path: Path) -> None:
