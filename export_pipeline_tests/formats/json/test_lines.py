@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export_pipeline.errors import VerificationError
 from export_pipeline.formats import Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
@@ -100,6 +103,46 @@ def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_
     path.write_bytes(bad + good)
     with pytest.raises(Exception, match="Missing a name"):
         list(lines(lambda: path.open("rb"), schema, alike=True))
+
+
+TWO = pl.DataFrame({"n": [1, 2], "l": [[1], None], "t": [None, "x"]})
+PLAIN = TWO.drop("l")
+
+
+@pytest.mark.parametrize("frame", [TWO, PLAIN], ids=["by Arrow", "by both"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"}\n{", b"}{"),  # two records on a line: no reader of lines takes that
+        (b"}\n{", b"}\n\n{"),
+    ],
+)
+@pytest.mark.parametrize("compression", ["none", {"gzip": 1}])
+def test_a_line_is_a_record(frame: pl.DataFrame, good: bytes, bad: bytes, compression: Any, tmp_path: Path) -> None:
+    form = Json.model_validate({"layout": "lines", "compression": compression})
+    assert_refused(form, frame, good, bad, tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["records", "lines"])
+@pytest.mark.parametrize(
+    ("good", "bad"), [(b',"t":null', b""), (b'"t":null', b'"t":null,"t":null'), (b'"n":1,"t":null', b'"t":null,"n":1')]
+)
+def test_a_first_record_has_every_field_once_in_order(layout: str, good: bytes, bad: bytes, tmp_path: Path) -> None:
+    assert_refused(Json.model_validate({"layout": layout}), PLAIN, good, bad, tmp_path)
+
+
+def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, folder: Path) -> None:
+    """Write the file, replace some bytes, and see that it does not pass."""
+    artifact = form.write(frame.lazy(), folder / f"x{form.suffix}")
+    verify(artifact, form)
+    with form.compression.decompressing(artifact.path) as file:
+        text = file.read()
+    assert good in text
+    changed = text.replace(good, bad)
+    data = changed if form.compression.tag == "none" else gzip.compress(changed)
+    artifact.path.write_bytes(data)
+    with pytest.raises(VerificationError, match="cannot be read|values differ"):
+        verify(artifact.replace(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), form)
 
 
 @settings(max_examples=20, deadline=None)
