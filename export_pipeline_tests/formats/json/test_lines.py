@@ -131,6 +131,23 @@ def test_a_first_record_has_every_field_once_in_order(layout: str, good: bytes, 
     assert_refused(Json.model_validate({"layout": layout}), PLAIN, good, bad, tmp_path)
 
 
+@pytest.mark.parametrize("pretty", [False, True])
+@pytest.mark.parametrize(("options", "word"), [({"non_finite": "string"}, "NaN"), ({"null_handling": "empty"}, "")])
+def test_what_stands_for_a_value_is_a_text(pretty: bool, options: dict[str, str], word: str, tmp_path: Path) -> None:
+    """Arrow takes ``NaN``, which is no JSON."""
+    form = Json.model_validate(options | {"pretty_print": pretty})
+    said = ':NaN ,"f":null :null: NaN'  # texts may say anything
+    frame = pl.DataFrame({"t": [said, said], "f": [float("nan") if word else None, 1.0]})
+    colon = b": " if pretty else b":"
+    good = b'"f"' + colon + json.dumps(word).encode()
+    assert_refused(form, frame, good, good.replace(b'"%s"' % word.encode(), word.encode() or b"null"), tmp_path)
+
+
+def test_metadata_says_nothing_twice(tmp_path: Path) -> None:
+    form = Json.model_validate({"include_metadata": True})
+    assert_refused(form, PLAIN, b'"metadata":{', b'"metadata":{"name":"x",', tmp_path)
+
+
 def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, folder: Path) -> None:
     """Write the file, replace some bytes, and see that it does not pass."""
     artifact = form.write(frame.lazy(), folder / f"x{form.suffix}")
