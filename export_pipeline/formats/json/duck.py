@@ -53,7 +53,7 @@ def is_plain(schema: Mapping[str, pl.DataType]) -> bool:
     return (
         hasattr(os, "memfd_create")
         and all(dtype in _TYPES for dtype in schema.values())
-        and all(name.isascii() and name.isprintable() for name in schema)
+        and all(name and name.isascii() and name.isprintable() for name in schema)
         and len({name.lower() for name in schema}) == len(schema)
     )
 

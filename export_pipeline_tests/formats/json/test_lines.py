@@ -92,6 +92,10 @@ def test_where_a_file_is_says_nothing_about_its_rows(name: str, tmp_path: Path) 
     assert verify(form.write(frame.lazy(), tmp_path / name / "rows.gz"), form).rows == 2
 
 
+def test_duckdb_knows_no_column_without_a_name(tmp_path: Path) -> None:
+    assert proven(Json(layout="lines"), pl.DataFrame({"": ["x", None], "n": [1, 2]}), tmp_path).rows == 2
+
+
 def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_path: Path) -> None:
     """DuckDB reads ``{"a":1,}``; where records differ, every one is looked at by Arrow."""
     schema = pl.Schema({"a": pl.Int64(), "b": pl.Int64()})
