@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from export_pipeline.formats.json.filters import Filtered
 from export_pipeline.formats.json.spelling import INDENT, Part
@@ -54,7 +54,7 @@ class Document:
         head, found, rest = self._held.partition(wanted)
         if not found or head[-1:] != b",":
             raise ValueError(f"the document has no metadata before {wanted[:40]!r}")
-        about = json.loads(head[:-1] + b"}")
+        about = json.loads(head[:-1] + b"}", object_pairs_hook=_once)
         if list(about) != [METADATA] or not isinstance(about[METADATA], dict):
             raise ValueError("the document does not begin with its metadata")
         self._held = rest
@@ -222,6 +222,14 @@ class Compacted(Whole):
     def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
         """Take away the line ends inside of records."""
         return data.replace(self._field, b"").replace(self._close, b"}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; ValueError where a key is there twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"a key is twice in the metadata: {[key for key, _ in pairs]}")
+    return found
 
 
 def parted(data: bytes, between: bytes, ends: tuple[bytes, bytes]) -> bytes:

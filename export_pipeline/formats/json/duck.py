@@ -53,7 +53,7 @@ def is_plain(schema: Mapping[str, pl.DataType]) -> bool:
     return (
         hasattr(os, "memfd_create")
         and all(dtype in _TYPES for dtype in schema.values())
-        and all(name.isascii() and name.isprintable() for name in schema)
+        and all(name and name.isascii() and name.isprintable() for name in schema)
         and len({name.lower() for name in schema}) == len(schema)
     )
 
@@ -62,9 +62,9 @@ def of_file(path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Yield the rows of an uncompressed file of lines; LongLineError where one is too long."""
     import duckdb
 
-    with duckdb.connect(config=_SETTINGS | {"threads": 2}) as connection, _long_lines():
+    with path.open("rb") as file, duckdb.connect(config=_SETTINGS | {"threads": 2}) as connection, _long_lines():
         # A relation streams; `execute` would hold the whole result.
-        for batch in connection.sql(_query(path, schema)).to_arrow_reader(_BATCH):
+        for batch in connection.sql(_query(file, schema)).to_arrow_reader(_BATCH):
             yield frame_of(batch, schema)
 
 
@@ -93,7 +93,7 @@ class Reader:
             left = left[own.file.write(left) :]
         own.file.truncate()
         with _long_lines():
-            return own.connection.sql(_query(f"/dev/fd/{own.file.fileno()}", self._schema)).to_arrow_table()
+            return own.connection.sql(_query(own.file, self._schema)).to_arrow_table()
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, IO[bytes]]:
         """Return a connection, and a file in memory: DuckDB reads nothing but files."""
@@ -116,9 +116,11 @@ def _long_lines() -> Iterator[None]:
         raise
 
 
-def _query(path: Path | str, schema: pl.Schema) -> str:
+def _query(file: IO[bytes], schema: pl.Schema) -> str:
+    """Return what reads an open file; of its own path DuckDB would take columns (``k=v/``), patterns and an ending."""
+    path = f"/dev/fd/{file.fileno()}"
     columns = ", ".join(f"{_literal(name)}: {_literal(_TYPES[dtype])}" for name, dtype in schema.items())
-    return f"SELECT * FROM read_json({_literal(str(path))}, format = 'newline_delimited', columns = {{{columns}}})"
+    return f"SELECT * FROM read_json({_literal(path)}, format = 'newline_delimited', columns = {{{columns}}})"
 
 
 def _literal(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import IO, Self
 
 
@@ -35,11 +35,12 @@ class Filtered:
 
 
 class Replaced(Filtered):
-    """Lines with some texts replaced; no text may hold a line end."""
+    """Lines with some texts replaced; no text may hold a line end, and none may be there as what replaces it."""
 
-    def __init__(self, file: IO[bytes], texts: Mapping[bytes, bytes]) -> None:
+    def __init__(self, file: IO[bytes], texts: Mapping[bytes, bytes], ends: Collection[bytes]) -> None:
+        """`ends` are what the replacements end with: that they are not there is seen faster by fewer texts."""
         super().__init__(file)
-        self._texts = texts
+        self._texts, self._ends = texts, ends
 
     def read(self, size: int) -> bytes:
         """Return some more whole lines."""
@@ -51,6 +52,10 @@ class Replaced(Filtered):
                 self._held += data
                 continue
             whole, self._held = self._held + data[:cut], data[cut:]
+            if any(end in whole for end in self._ends):
+                for text, other in self._texts.items():
+                    if other in whole:
+                        raise ValueError(f"there is {other.decode()} where {text.decode()} must be")
             for text, other in self._texts.items():
                 whole = whole.replace(text, other)
             if whole:

@@ -7,9 +7,10 @@ are compared whoever reads them. Where fields are left out, commas depend on the
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
@@ -29,7 +30,7 @@ def of_file(path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     if duck.is_plain(schema):
         with path.open("rb") as file:
             if first := next(pieces(file, size=_LOOK), b""):
-                table(first, schema)
+                _strictly(first, schema, first=True)
         try:
             for frame in duck.of_file(path, schema):
                 done += frame.height
@@ -66,7 +67,7 @@ def _by_both(opened: Callable[[], IO[bytes]], schema: pl.Schema, listed: Records
         given = pieces(file, size=duck.PIECE)
         given = ended(given) if listed else given
         for piece in itertools.islice(given, 1):
-            yield frame_of(table(listed(piece) if listed else piece, schema), schema)
+            yield frame_of(_strictly(listed(piece) if listed else piece, schema, first=True), schema)
         yield from parsed(given, lambda piece: frame_of(reader.table(listed(piece) if listed else piece), schema))
 
 
@@ -76,7 +77,28 @@ def by_arrow(
     """Yield the rows after the first `skip`, read by Arrow, by two threads."""
     with opened() as file:
         given = ended(pieces(file)) if listed else pieces(file)
-        for found in parsed(given, lambda piece: table(listed(piece) if listed else piece, schema)):
+        for found in parsed(given, lambda piece: _strictly(listed(piece) if listed else piece, schema)):
             if skip < found.num_rows:
                 yield frame_of(found.slice(skip), schema)
             skip = max(0, skip - found.num_rows)
+
+
+def _strictly(piece: Any, schema: pl.Schema, *, first: bool = False) -> Any:
+    """Return the rows of a piece by Arrow, which takes several records of one line, and a record without its nulls.
+
+    `first` says that the first record must have every field once, in order, as all others then have.
+    """
+    found = table(piece, schema)
+    data = piece if isinstance(piece, bytes) else piece.to_pybytes()
+    count = data.count(b"\n") + (not data.endswith(b"\n"))
+    if count != found.num_rows:
+        raise ValueError(f"there are {found.num_rows:,} records on {count:,} lines")
+    if first:
+        names = json.loads(data[: data.find(b"\n")] if count > 1 else data, object_pairs_hook=_names)
+        if names != schema.names():
+            raise ValueError(f"the first record has the fields {names}, not {schema.names()}")
+    return found
+
+
+def _names(pairs: list[tuple[str, Any]]) -> list[str]:
+    return [name for name, _ in pairs]

@@ -112,7 +112,9 @@ class Reader:
                     texts[f'{begin}""'] = f"{begin}null"
         if not texts:
             return file
-        return cast("IO[bytes]", Replaced(file, {old.encode(): new.encode() for old, new in texts.items()}))
+        replaced = {old.encode(): new.encode() for old, new in texts.items()}
+        ends = {f"{self.style.spelling.colon}{word}".encode() for word in (*NON_FINITE, "null")}
+        return cast("IO[bytes]", Replaced(file, replaced, ends))
 
     def _nested(self, document: Parts, part: Part, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         structure = cast("Nested", self.structure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -12,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export_pipeline.errors import VerificationError
 from export_pipeline.formats import Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
 from export_pipeline.formats.json.listed import Members, Records, ended
 from export_pipeline.formats.pieces import pieces
+from export_pipeline.verification import verify
 from export_pipeline_tests.formats.test_contract import proven
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\":{}, \n'), max_size=6)
@@ -77,6 +81,21 @@ def test_duckdb_takes_no_long_lines_and_arrow_goes_on(tmp_path: Path) -> None:
         assert proven(Json(layout=layout), frame, tmp_path).rows == 30_000
 
 
+@pytest.mark.parametrize("name", ["n=7", "k=b", "x=1", "f*", "f?", "f[a]", "~", "it's"])
+def test_where_a_file_is_says_nothing_about_its_rows(name: str, tmp_path: Path) -> None:
+    """DuckDB takes columns out of ``k=v/``, other files for a pattern, and compression for an ending."""
+    frame = pl.DataFrame({"n": [1, 2], "k": ["a", "b"]})
+    form = Json(layout="lines")
+    (tmp_path / "fa").mkdir()
+    form.write(frame.reverse().lazy(), tmp_path / "fa" / "rows.gz")
+    (tmp_path / name).mkdir()
+    assert verify(form.write(frame.lazy(), tmp_path / name / "rows.gz"), form).rows == 2
+
+
+def test_duckdb_knows_no_column_without_a_name(tmp_path: Path) -> None:
+    assert proven(Json(layout="lines"), pl.DataFrame({"": ["x", None], "n": [1, 2]}), tmp_path).rows == 2
+
+
 def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_path: Path) -> None:
     """DuckDB reads ``{"a":1,}``; where records differ, every one is looked at by Arrow."""
     schema = pl.Schema({"a": pl.Int64(), "b": pl.Int64()})
@@ -88,6 +107,63 @@ def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_
     path.write_bytes(bad + good)
     with pytest.raises(Exception, match="Missing a name"):
         list(lines(lambda: path.open("rb"), schema, alike=True))
+
+
+TWO = pl.DataFrame({"n": [1, 2], "l": [[1], None], "t": [None, "x"]})
+PLAIN = TWO.drop("l")
+
+
+@pytest.mark.parametrize("frame", [TWO, PLAIN], ids=["by Arrow", "by both"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"}\n{", b"}{"),  # two records on a line: no reader of lines takes that
+        (b"}\n{", b"}\n\n{"),
+    ],
+)
+@pytest.mark.parametrize("compression", ["none", {"gzip": 1}])
+def test_a_line_is_a_record(frame: pl.DataFrame, good: bytes, bad: bytes, compression: Any, tmp_path: Path) -> None:
+    form = Json.model_validate({"layout": "lines", "compression": compression})
+    assert_refused(form, frame, good, bad, tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["records", "lines"])
+@pytest.mark.parametrize(
+    ("good", "bad"), [(b',"t":null', b""), (b'"t":null', b'"t":null,"t":null'), (b'"n":1,"t":null', b'"t":null,"n":1')]
+)
+def test_a_first_record_has_every_field_once_in_order(layout: str, good: bytes, bad: bytes, tmp_path: Path) -> None:
+    assert_refused(Json.model_validate({"layout": layout}), PLAIN, good, bad, tmp_path)
+
+
+@pytest.mark.parametrize("pretty", [False, True])
+@pytest.mark.parametrize(("options", "word"), [({"non_finite": "string"}, "NaN"), ({"null_handling": "empty"}, "")])
+def test_what_stands_for_a_value_is_a_text(pretty: bool, options: dict[str, str], word: str, tmp_path: Path) -> None:
+    """Arrow takes ``NaN``, which is no JSON."""
+    form = Json.model_validate(options | {"pretty_print": pretty})
+    said = ':NaN ,"f":null :null: NaN'  # texts may say anything
+    frame = pl.DataFrame({"t": [said, said], "f": [float("nan") if word else None, 1.0]})
+    colon = b": " if pretty else b":"
+    good = b'"f"' + colon + json.dumps(word).encode()
+    assert_refused(form, frame, good, good.replace(b'"%s"' % word.encode(), word.encode() or b"null"), tmp_path)
+
+
+def test_metadata_says_nothing_twice(tmp_path: Path) -> None:
+    form = Json.model_validate({"include_metadata": True})
+    assert_refused(form, PLAIN, b'"metadata":{', b'"metadata":{"name":"x",', tmp_path)
+
+
+def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, folder: Path) -> None:
+    """Write the file, replace some bytes, and see that it does not pass."""
+    artifact = form.write(frame.lazy(), folder / f"x{form.suffix}")
+    verify(artifact, form)
+    with form.compression.decompressing(artifact.path) as file:
+        text = file.read()
+    assert good in text
+    changed = text.replace(good, bad)
+    data = changed if form.compression.tag == "none" else gzip.compress(changed)
+    artifact.path.write_bytes(data)
+    with pytest.raises(VerificationError, match=r"cannot be read|values differ"):
+        verify(artifact.replace(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), form)
 
 
 @settings(max_examples=20, deadline=None)
