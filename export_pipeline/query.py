@@ -25,6 +25,7 @@ from export_pipeline.errors import ConfigError
 from export_pipeline.filters import AnyFilter, Roles
 from export_pipeline.lists import listed
 from export_pipeline.options import SHORT, Options
+from export_pipeline.schemas import refuse_patterns
 
 
 def all_of(value: Any) -> Any:
@@ -128,9 +129,12 @@ class Query(Options):
             self._check_sort(schema, [key for key in self.sort if key.field in self.pivot.rows])
             self.columns.check_later(self.pivot.rows)
             kept = [name for name in schema if name not in self.columns.exclude]
-            return pl.Schema({self.columns.rename.get(name, name): schema[name] for name in kept})
-        self._check_sort(schema, self.sort)
-        return pl.Schema({new: schema[old] for old, new in self.columns.check(schema.names()).items()})
+            made = {self.columns.rename.get(name, name): schema[name] for name in kept}
+        else:
+            self._check_sort(schema, self.sort)
+            made = {new: schema[old] for old, new in self.columns.check(schema.names()).items()}
+        refuse_patterns(made, "the result")
+        return pl.Schema(made)
 
     def needs(self, schema: pl.Schema) -> list[str]:
         """Return the source's columns that the query reads, in the source's order; always at least one."""

@@ -7,10 +7,12 @@ and write are the plain names: ``integer``, ``decimal(10,2)``, ``list(struct(a: 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
+
+from export_pipeline.errors import ConfigError
 
 _KNOWN = (
     pl.Array, pl.Binary, pl.Boolean, pl.Categorical, pl.Date, pl.Datetime, pl.Decimal, pl.Duration, pl.Enum,
@@ -107,6 +109,16 @@ def texts_of(schema: Mapping[str, pl.DataType]) -> dict[str, str]:
 def schema_of(texts: Mapping[str, str]) -> pl.Schema:
     """Return the schema that `texts_of` wrote."""
     return pl.Schema({name: dtype_of(text) for name, text in texts.items()})
+
+
+def refuse_patterns(names: Iterable[str], what: str) -> None:
+    """Raise `ConfigError` where a name means several columns to the engine: ``*``, and patterns from ``^`` to ``$``."""
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise ConfigError(
+                f"{what} has a column {name!r}, which here means several columns",
+                cure="Give it another name; where it is a store's, in a query: SELECT ... AS other.",
+            )
 
 
 def inner_of(dtype: pl.DataType) -> pl.DataType:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from export_pipeline import pipeline
+from export_pipeline.config import ExportConfig
 from export_pipeline.errors import ConfigError
 from export_pipeline.filters import Roles
+from export_pipeline.home import Home
+from export_pipeline.parsing import parse
 from export_pipeline.query import Query, Sort
 from export_pipeline_tests.query_rows import FAILED, SCHEMA, rows
 
@@ -237,3 +242,14 @@ def test_sentence() -> None:
     assert pivot.sentence() == "the number of rows for each agent, with a column for each status, with totals"
     pivot = Query.model_validate({"pivot": {"columns": "status", "values": "ms"}})
     assert pivot.sentence() == "the sum of ms in one row, with a column for each status"
+
+
+@pytest.mark.parametrize("name", ["*", "^a.*$"])
+def test_names_that_mean_several_columns_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the result has a column .*, which here means several"):
+        Query.model_validate({"columns": {"rename": {"a": name}}}).check(pl.Schema({"a": pl.Int64(), "b": pl.Int64()}))
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({name: [1], "b": [2]}).write_parquet(path)
+    config = {"name": "x", "source": {"files": str(path)}, "format": "csv"}
+    with pytest.raises(ConfigError, match="means several columns"):
+        pipeline.run(parse(ExportConfig, config), pipeline.Context(Home(tmp_path / "home"), trusted=True))

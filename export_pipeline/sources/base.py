@@ -15,6 +15,7 @@ from pydantic import Field
 from export_pipeline.errors import ConfigError, SourceError, did_you_mean
 from export_pipeline.filters import Filter, Roles
 from export_pipeline.options import Options
+from export_pipeline.schemas import refuse_patterns
 from export_pipeline.snapshots import Pin
 from export_pipeline.sources.types import ColumnType
 
@@ -142,7 +143,8 @@ class Source(Options):
 
 
 def check_columns(names: Collection[str], types: Mapping[str, object], roles: Roles, what: str) -> None:
-    """Raise `ConfigError` where `schema` or a role names a column that is not there."""
+    """Raise `ConfigError` where `schema` or a role names a column that is not there, or a column cannot be named."""
+    refuse_patterns(names, what)
     asked = [(name, "schema") for name in types]
     asked += [(name, role) for role, name in roles.model_dump(exclude_none=True).items()]
     for name, option in asked:
