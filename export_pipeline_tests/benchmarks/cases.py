@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from export_pipeline_tests.benchmarks.works import (
-    FILES,
     KEY,
     TEMPLATE,
     Work,
@@ -122,10 +121,10 @@ CASES: tuple[Case, ...] = (
     Case("write json.gz", "export_pipeline", write({"json": {"compression": "gzip"}}), ours=True),
     Case("write json.gz", "duckdb copy array", duckdb_copy("format json, array true, compression gzip")),
     Case("whole run csv", "export_pipeline", run("csv"), ours=True),
-    Case("whole run csv", "export_pipeline, of files", run("csv", source=FILES), ours=True),
-    Case("whole run ndjson", "export_pipeline, of files", run({"json": {"layout": "lines"}}, source=FILES), ours=True),
-    Case("whole run json", "export_pipeline, of files", run("json", source=FILES), ours=True),
-    Case("whole run parquet", "export_pipeline, of files", run("parquet", source=FILES), ours=True),
+    Case("whole run csv", "export_pipeline, of files", run("csv", files=True), ours=True),
+    Case("whole run ndjson", "export_pipeline, of files", run({"json": {"layout": "lines"}}, files=True), ours=True),
+    Case("whole run json", "export_pipeline, of files", run("json", files=True), ours=True),
+    Case("whole run parquet", "export_pipeline, of files", run("parquet", files=True), ours=True),
     Case("whole run ndjson", "export_pipeline", run({"json": {"layout": "lines"}}), ours=True),
     Case("whole run json", "export_pipeline", run("json"), ours=True),
     Case("whole run json", "export_pipeline, nested", run({"json": {"structure": NESTED}}), ours=True, commands=True),

@@ -17,7 +17,6 @@ KEY = "EXPORT_BENCH_KEY"
 """The variable that has the key of encrypted files."""
 os.environ.setdefault(KEY, "YmVuY2htYXJrIG9mIDE2Yg==")  # of no secret
 TEMPLATE = {"excel": {"template": {"file": "report.xlsx"}}}
-FILES = {"files": "the Parquet file that peers write from, which is pinned, not copied"}
 
 
 def _timed(work: Callable[[], Any]) -> float:
@@ -52,10 +51,11 @@ def write(format: Any, **query: Any) -> Work:  # noqa: A002
     return work
 
 
-def run(format: Any, **more: Any) -> Work:  # noqa: A002
+def run(format: Any, *, files: bool = False, **more: Any) -> Work:  # noqa: A002
     """A whole run without Dagster: snapshot of a DuckDB table, write, hash, independent verification, delivery.
 
-    `more` are further options of the export.
+    With `files`, of the Parquet file that peers write from, which is pinned, not copied. `more` are further options of
+    the export.
     """
 
     def work(source: Path, out: Path) -> float:
@@ -74,12 +74,11 @@ def run(format: Any, **more: Any) -> Work:  # noqa: A002
             ExportConfig,
             {
                 "name": "bench",
-                "source": {"store": "bench", "dataset": "commands"},
+                "source": {"files": str(source)} if files else {"store": "bench", "dataset": "commands"},
                 "format": format,
                 "file_name": out.name,
                 "deliver": {"local": str(out.parent)},
                 **more,
-                **({"source": {"files": str(source)}} if more.get("source") is FILES else {}),
             },
         )
         run_export(

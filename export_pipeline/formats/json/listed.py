@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -36,9 +36,11 @@ def ended(pieces: Iterator[bytes]) -> Iterator[bytes]:
 class Records:
     """The records of a list."""
 
+    begin: ClassVar[str] = "{"
+    """What each begins with."""
+
     indent: int = 0
     """Spaces before each but the first of all."""
-    begin: str = "{"
 
     def __call__(self, piece: bytes) -> Any:
         """Return the lines without the commas behind them, as a buffer; ValueError where one has none."""
@@ -62,7 +64,8 @@ class Records:
 class Members(Records):
     """The members of an object, as records that have the member's name as their first field."""
 
-    begin: str = '"'
+    begin: ClassVar[str] = '"'
+
     colon: str = ":"
     """What stands between name and value."""
     field: str = "key"
