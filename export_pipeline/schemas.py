@@ -164,6 +164,18 @@ def instance(dtype: Any) -> pl.DataType:
     return made
 
 
+def unused(beginning: str, taken: Iterable[str]) -> str:
+    """Return a text that no name begins with; it ends with the given one.
+
+    >>> unused("row", ["row", "rows", "id"])
+    '_row'
+    """
+    names = list(taken)
+    while any(name.startswith(beginning) for name in names):
+        beginning = f"_{beginning}"
+    return beginning
+
+
 def _build(node: ast.expr) -> Any:
     """Return the value of the text, which may be types, texts, numbers, lists and mappings, and nothing else."""
     match node:

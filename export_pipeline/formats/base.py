@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from abc import abstractmethod
@@ -19,6 +18,7 @@ from typing import BinaryIO, ClassVar, Self, cast
 import polars as pl
 from pydantic import model_validator
 
+from export_pipeline.engines.tuning import tune
 from export_pipeline.errors import ExportError, FormatError
 from export_pipeline.formats.about import About
 from export_pipeline.formats.guards import Guard, Look
@@ -30,9 +30,6 @@ from export_pipeline.parts import digest_of_parts
 from export_pipeline.schemas import texts_of
 from export_pipeline.tables import Table
 from export_pipeline.verification import Artifact, Loss, Meter, Progress, Proof
-
-_BATCH = 10_000
-"""Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""
 
 
 class Format(Options):
@@ -180,7 +177,7 @@ class Format(Options):
         before the first batch does not hear it (see `engines.polars.run_native`).
         """
         began = time.perf_counter()
-        _stream_in_small_batches()
+        tune()
         source = rows.collect_schema()
         if not source:
             raise FormatError("there is no column to write", cure="Keep at least one column.")
@@ -252,9 +249,3 @@ class Format(Options):
     def _stream(self, rows: pl.LazyFrame, sink: Sink, about: About) -> None:
         """Encode into the sink, through the codec where the format has one."""
         self.encode(rows, cast("BinaryIO", sink), about)
-
-
-def _stream_in_small_batches() -> None:
-    """Set the batch size of Polars' streaming engine, for the process, unless somebody chose one already."""
-    if "POLARS_IDEAL_MORSEL_SIZE" not in os.environ:
-        pl.Config.set_streaming_chunk_size(_BATCH)

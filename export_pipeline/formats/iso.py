@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import polars as pl
 
@@ -23,6 +23,24 @@ def iso(column: pl.Expr, *, frugal: bool = False) -> pl.Expr:
     """
     plain = _by_polars if frugal else _by_arrow
     return column.map_batches(lambda moments: _texts(moments, plain), return_dtype=pl.String, is_elementwise=True)
+
+
+def spelled(rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
+    """Return the rows with these columns of datetimes as text, as `iso` makes it.
+
+    The thread that has the rows at hand does it, where Polars runs an expression in Python in another one.
+    """
+    if not names:
+        return rows
+
+    def spell(frame: pl.DataFrame) -> pl.DataFrame:
+        for name in names:
+            frame.replace_column(frame.get_column_index(name), _texts(frame[name], _by_arrow))
+        return frame
+
+    schema = rows.collect_schema()
+    told = {name: pl.String() if name in names else dtype for name, dtype in schema.items()}
+    return rows.map_batches(spell, schema=pl.Schema(told), streamable=True, validate_output_schema=False)
 
 
 def _texts(moments: pl.Series, plain: Callable[[pl.Series], pl.Series]) -> pl.Series:

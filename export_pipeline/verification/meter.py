@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from export_pipeline.errors import Cancelled
-from export_pipeline.schemas import fields_of, inner_of
+from export_pipeline.schemas import fields_of, inner_of, unused
 
 MASK = (1 << 64) - 1
 _AT_ONCE = 50_000
@@ -60,13 +60,12 @@ class Meter:
         self._parent: Meter | None = None
         self._lock = threading.Lock()
         self._waiting: list[tuple[pl.DataFrame, pl.Series]] = []
-        self._position = _unused("position", self._schema)
+        own = unused("meter", self._schema)
+        self._position, self._weight = f"{own} position", f"{own} weight"
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
-        position = pl.col(self._position)
-        weight = (position.cast(pl.UInt64).hash() | 1) if ordered else self._row_weight()
-        self._weight = weight.alias(self._position)
+        self._weigh = pl.col(self._position).cast(pl.UInt64).hash() | 1 if ordered else self._row_weight()
         hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
-        self._expressions = [(found * position).sum().alias(str(n)) for n, found in enumerate(hashes)]
+        self._products = {f"{own} {n}": found * pl.col(self._weight) for n, found in enumerate(hashes)}
         nulls = pl.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in self._schema.items())
         # Columns of nulls alone are common, and one multiplication each.
         self._of_null = nulls.select(found.alias(str(n)) for n, found in enumerate(hashes)).row(0) if hashes else ()
@@ -85,20 +84,32 @@ class Meter:
         return other
 
     def tap(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the same rows, metered as they stream by; the last step before a sink, run exactly once."""
-        numbered = rows.with_row_index(self._position)
-        # Columns that are not metered may pass, too.
+        """Return the same rows, metered as they stream by; the last step before a sink, run exactly once.
+
+        Columns that are not metered may pass, too. The stream itself makes the hashes, in the thread that has the rows
+        at hand: an expression that a callback runs waits for other threads, which are busy.
+        """
         schema = rows.collect_schema()
-        return numbered.map_batches(self._batch, schema=schema, streamable=True, validate_output_schema=False)
+        numbered = rows.with_row_index(self._position)
+        weighed = numbered.with_columns(self._weigh.alias(self._weight)).with_columns(**self._products)
+        return weighed.map_batches(self._batch, schema=schema, streamable=True, validate_output_schema=False)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Add the next rows, in order; columns that are not there are null."""
         start = self.rows
-        self._count(frame, pl.int_range(start, start + frame.height, dtype=pl.UInt64, eager=True), start)
+        self.put(frame, pl.int_range(start, start + frame.height, dtype=pl.UInt64, eager=True), start)
 
-    def put(self, frame: pl.DataFrame, positions: pl.Series) -> None:
+    def put(self, frame: pl.DataFrame, positions: pl.Series, start: int = 0) -> None:
         """Add rows whose positions are given, in any order and from any thread; columns that are not there are null."""
-        self._count(frame, positions, 0)
+        self._look(frame, start)
+        with self._lock:
+            self.rows = rows = self.rows + frame.height
+            self._waiting.append((frame, positions))
+            enough = sum(waiting.height for waiting, _ in self._waiting) >= _AT_ONCE
+            ready, self._waiting = (self._waiting, []) if enough else ([], self._waiting)
+        self._sum(ready)
+        if self._progress is not None:
+            self._progress(rows)
 
     @property
     def schema(self) -> pl.Schema:
@@ -116,9 +127,12 @@ class Meter:
     def _batch(self, frame: pl.DataFrame) -> pl.DataFrame:
         try:
             # In place: `drop` makes a plan and runs it, which takes a millisecond where all threads are busy.
+            weighed = [frame.drop_in_place(name) for name in self._products]
+            frame.drop_in_place(self._weight)
             positions = frame.drop_in_place(self._position)
             if frame.height:
-                self._count(frame, positions, int(positions[0]))
+                self._look(frame, int(positions[0]))
+                self._take(frame.height, weighed)
         except BaseException as error:
             self.failure = self.failure or error
             if self._parent is not None:
@@ -126,41 +140,40 @@ class Meter:
             raise
         return frame
 
-    def _count(self, frame: pl.DataFrame, positions: pl.Series, start: int) -> None:
+    def _look(self, frame: pl.DataFrame, start: int) -> None:
         if self._stop is not None and self._stop.is_set():
             raise Cancelled("the export was stopped")
         if self._inspect is not None:
             self._inspect(frame, start)
+
+    def _take(self, rows: int, weighed: list[pl.Series]) -> None:
+        """Count rows whose hashes were made."""
+        sums: list[Any] = [column.sum() for column in weighed]
         with self._lock:
-            self.rows = rows = self.rows + frame.height
-            self._waiting.append((frame, positions))
-            enough = sum(waiting.height for waiting, _ in self._waiting) >= _AT_ONCE
-            ready, self._waiting = (self._waiting, []) if enough else ([], self._waiting)
-        self._sum(ready)
+            self.rows = so_far = self.rows + rows
+            self._sums = [(total + found) & MASK for total, found in zip(self._sums, sums, strict=True)]
         if self._progress is not None:
-            self._progress(rows)
+            self._progress(so_far)
 
     def _sum(self, waiting: list[tuple[pl.DataFrame, pl.Series]]) -> None:
         """Add the checksums of some frames, at once: for small ones, the call costs more than the work."""
-        if not waiting or not self._expressions:
+        if not waiting or not self._products:
             return
         rows = pl.concat([frame for frame, _ in waiting], rechunk=False, how="diagonal")
         positions = pl.concat([positions for _, positions in waiting], rechunk=False).alias(self._position)
-        weighed = rows.with_columns(positions).with_columns(self._weight)  # once for all columns
-        full = [
-            n
-            for n, (name, dtype) in enumerate(self._schema.items())
-            if name in weighed.columns and (dtype.is_nested() or weighed[name].null_count() < weighed.height)
-        ]
-        weight, *sums = weighed.select(pl.col(self._position).sum(), *(self._expressions[n] for n in full)).row(0)
+        weighed = rows.with_columns(positions).with_columns(self._weigh.alias(self._weight))  # once for all columns
+        full = {
+            n: product.sum().alias(str(n))
+            for n, (name, product) in enumerate(zip(self._schema, self._products.values(), strict=True))
+            if _has_values(weighed, name)
+        }
+        weight, *sums = weighed.select(pl.col(self._weight).sum(), *full.values()).row(0)
         found = dict(zip(full, sums, strict=True))
         with self._lock:
             for n, of_null in enumerate(self._of_null):
                 self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
 
 
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    """Return a column name that is not taken."""
-    while name in taken:
-        name = f"_{name}"
-    return name
+def _has_values(rows: pl.DataFrame, name: str) -> bool:
+    """Return whether a column is there and may have anything but null."""
+    return name in rows.columns and (rows[name].dtype.is_nested() or rows[name].null_count() < rows.height)

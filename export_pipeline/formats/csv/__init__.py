@@ -10,6 +10,7 @@ from typing import IO, BinaryIO, ClassVar
 import polars as pl
 
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.formats import iso
 from export_pipeline.formats.about import About
 from export_pipeline.formats.csv import cells
 from export_pipeline.formats.csv.cells import ColumnFormat
@@ -190,7 +191,9 @@ class Csv(CsvOptions):
         if (headings := self._headings(schema.names())) is not None:
             record = self.delimiter.join(dialect.field(text, alone=len(schema) == 1) for text in headings)
             stage.write((record + self.line_terminator).encode())
-        (rows.with_columns(changed) if changed else rows).sink_csv(
+        quoted = ours and self.quotes == "all"
+        moments = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime) and not quoted]
+        iso.spelled(rows, moments).with_columns(changed).sink_csv(
             stage,
             include_header=False,
             separator=self.delimiter,
@@ -211,8 +214,6 @@ class Csv(CsvOptions):
             return self.dialect.fields(cells.plain(column, dtype, self.booleans).fill_null(self.null_value), ())
         if isinstance(dtype, pl.Boolean) and self.booleans != ("true", "false"):
             return cells.spelled(column, self.booleans)
-        if isinstance(dtype, pl.Datetime):
-            return cells.plain(column, dtype, self.booleans)
         return None
 
     def _headings(self, columns: list[str]) -> list[str] | None:

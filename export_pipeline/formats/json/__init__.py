@@ -15,7 +15,6 @@ from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats.about import About
 from export_pipeline.formats.json.columns import Columns
 from export_pipeline.formats.json.entities import Rows
-from export_pipeline.formats.json.grouping import unused
 from export_pipeline.formats.json.reading import Reader
 from export_pipeline.formats.json.records import Style
 from export_pipeline.formats.json.spelling import Part, Spelling
@@ -25,7 +24,7 @@ from export_pipeline.formats.json.writing import Between, write_entities, write_
 from export_pipeline.formats.plain import TextFormat
 from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_years
-from export_pipeline.schemas import names_of
+from export_pipeline.schemas import names_of, unused
 from export_pipeline.tables import Table
 from export_pipeline.verification import Loss, Meter, Proof
 
@@ -201,7 +200,7 @@ class Json(TextFormat):
         self, rows: pl.LazyFrame, structure: Nested, meter: Meter, stage: Stage, part: Part, folder: Path
     ) -> Meter:
         schema = rows.collect_schema()
-        columns, hidden = self._columns.hidden(schema, structure, unused([*schema, *meter.schema]))
+        columns, hidden = self._columns.hidden(schema, structure, unused("#", [*schema, *meter.schema]))
         wide = rows.select(*self._columns.rendered(schema, structure), *columns).with_row_index(hidden.position)
         fields = structure.fields(schema)
         changed = self._columns.spelled({name: meter.schema[name] for name in fields}, frugal=True)
@@ -231,7 +230,7 @@ class Json(TextFormat):
         filed: dict[str, pl.DataType] = {}
         for table, rows in tables.items():
             held, schema = structure.held_by(table), rows.collect_schema()
-            hidden, sections = self._columns.sections(schema, held, unused(schema))
+            hidden, sections = self._columns.sections(schema, held, unused("#", schema))
             shown = self._columns.rendered(schema, held)
             kinds = meter.schema if table is None else rows.select(shown).collect_schema()
             own = meter if table is None else meter.beside(kinds)

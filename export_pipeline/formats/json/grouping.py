@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +32,6 @@ class Hidden:
     """What the rows are sorted by: one column for all levels."""
     position: str
     """Place of the row in the source."""
-
-
-def unused(taken: Iterable[str]) -> str:
-    """Return a text that no name begins with."""
-    names, lead = list(taken), "#"
-    while any(name.startswith(lead) for name in names):
-        lead += "#"
-    return lead
 
 
 def key_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
