@@ -46,6 +46,16 @@ def test_a_tap_gives_the_same_and_changes_nothing() -> None:
     assert meter.checksums == checksums(frame)
 
 
+def test_columns_may_have_the_names_that_a_tap_gives_to_its_own() -> None:
+    rows = pl.DataFrame(
+        {"meter position": [3, 1], "meter weight": [1, 2], "meter 0": ["a", "b"], "_meter 1": [0.5, None]}
+    )
+    meter, other = Meter(rows.schema), Meter(rows.schema)
+    assert meter.tap(rows.lazy()).collect(engine="streaming").equals(rows)
+    other.add(rows)
+    assert meter.checksums == other.checksums
+
+
 @pytest.mark.parametrize(
     ("one", "other", "dtype"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import polars as pl
 
@@ -25,11 +25,13 @@ def iso(column: pl.Expr, *, frugal: bool = False) -> pl.Expr:
     return column.map_batches(lambda moments: _texts(moments, plain), return_dtype=pl.String, is_elementwise=True)
 
 
-def spelled(rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
-    """Return the rows with these columns of datetimes as text, as `iso` makes it.
+def spelled(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the rows with datetimes as text, as `iso` makes it.
 
     The thread that has the rows at hand does it, where Polars runs an expression in Python in another one.
     """
+    schema = rows.collect_schema()
+    names = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime)]
     if not names:
         return rows
 
@@ -38,9 +40,8 @@ def spelled(rows: pl.LazyFrame, names: Collection[str]) -> pl.LazyFrame:
             frame.replace_column(frame.get_column_index(name), _texts(frame[name], _by_arrow))
         return frame
 
-    schema = rows.collect_schema()
-    told = {name: pl.String() if name in names else dtype for name, dtype in schema.items()}
-    return rows.map_batches(spell, schema=pl.Schema(told), streamable=True, validate_output_schema=False)
+    texts = pl.Schema(schema | dict.fromkeys(names, pl.String()))
+    return rows.map_batches(spell, schema=texts, streamable=True, validate_output_schema=False)
 
 
 def _texts(moments: pl.Series, plain: Callable[[pl.Series], pl.Series]) -> pl.Series:

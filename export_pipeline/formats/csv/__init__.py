@@ -178,7 +178,8 @@ class Csv(CsvOptions):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Write the header, then stream the records through Polars' CSV sink."""
-        schema = rows.collect_schema()
+        dated = iso.spelled(rows)
+        schema = dated.collect_schema()
         dialect = self.dialect
         # Polars doubles quotes only, and does not quote a text that equals null_value: such fields are quoted here.
         ours = not dialect.doubles or (self.quotes == "minimal" and bool(self.null))
@@ -191,9 +192,7 @@ class Csv(CsvOptions):
         if (headings := self._headings(schema.names())) is not None:
             record = self.delimiter.join(dialect.field(text, alone=len(schema) == 1) for text in headings)
             stage.write((record + self.line_terminator).encode())
-        quoted = ours and self.quotes == "all"
-        moments = [name for name, dtype in schema.items() if isinstance(dtype, pl.Datetime) and not quoted]
-        iso.spelled(rows, moments).with_columns(changed).sink_csv(
+        dated.with_columns(changed).sink_csv(
             stage,
             include_header=False,
             separator=self.delimiter,
@@ -206,12 +205,12 @@ class Csv(CsvOptions):
     def _field(self, name: str, dtype: pl.DataType, *, ours: bool, alone: bool) -> pl.Expr | None:
         """Return how a column stands in the file where Polars' sink would write it differently."""
         column = pl.col(name)
+        if ours and self.quotes == "all":
+            return self.dialect.fields(cells.plain(column, dtype, self.booleans).fill_null(self.null_value), ())
         if ours and isinstance(dtype, pl.String):
             empty_is_null = self._formats(name, dtype)[2] == "" and not alone
             quoted = tuple(text for text in ("", self.null) if text is not None)
             return self.dialect.fields(column, tuple(filter(None, quoted)) if empty_is_null else quoted)
-        if ours and self.quotes == "all":
-            return self.dialect.fields(cells.plain(column, dtype, self.booleans).fill_null(self.null_value), ())
         if isinstance(dtype, pl.Boolean) and self.booleans != ("true", "false"):
             return cells.spelled(column, self.booleans)
         return None

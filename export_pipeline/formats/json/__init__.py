@@ -12,6 +12,7 @@ from pydantic import model_validator
 
 from export_pipeline.compression import Stage
 from export_pipeline.errors import ConfigError, FormatError
+from export_pipeline.formats import iso
 from export_pipeline.formats.about import About
 from export_pipeline.formats.json.columns import Columns
 from export_pipeline.formats.json.entities import Rows
@@ -135,8 +136,8 @@ class Json(TextFormat):
 
     def encode(self, rows: pl.LazyFrame, sink: BinaryIO, about: About) -> None:  # noqa: ARG002
         """Stream the records of a flat structure, without the document around them."""
-        changed = self._columns.spelled(rows.collect_schema())
-        written = rows.with_columns(changed) if changed else rows
+        dated = iso.spelled(rows)
+        written = dated.with_columns(self._columns.spelled(dated.collect_schema()))
         style = self._style(written.collect_schema())
         stage = cast("Stage", sink)
         if self.layout == "lines":
