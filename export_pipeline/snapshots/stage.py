@@ -221,7 +221,11 @@ def _write(
             target = _Part(file)
             try:
                 rows.scan().sink_parquet(
-                    cast("BinaryIO", target), compression="lz4", row_group_size=ROW_GROUP, engine="streaming"
+                    cast("BinaryIO", target),
+                    compression="lz4",
+                    row_group_size=ROW_GROUP,
+                    statistics=False,  # nobody skips groups of rows that the store has chosen already
+                    engine="streaming",
                 )
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise (rows.failure or target.failure or error) from error
