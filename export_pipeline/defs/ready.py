@@ -44,9 +44,11 @@ def get_ready(home: Home) -> None:
 
 
 def variables(instance: dg.DagsterInstance, location: str) -> dict[str, str]:
-    """Return what Dagster's code server adds to the environment: the variables of `.env`."""
+    """Return what Dagster's code server adds to the environment: this folder's `.env`, and what dagster.yaml says."""
+    from dagster._core.secrets.env_file import get_env_var_dict
+
     loader: Any = instance._secrets_loader
-    return {} if loader is None else dict(loader.get_secrets_for_environment(location))
+    return get_env_var_dict(str(Path.cwd())) | ({} if loader is None else loader.get_secrets_for_environment(location))
 
 
 def hear(lines: IO[str]) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def work(channel: socket.socket, lines: IO[str]) -> None:
         os.environ.update(given)  # before the imports, some of which look at them
         get_ready(Home.find())
         instance.get_runs(limit=1)
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)  # what a run starts has nobody to listen to; and who waits is known by it
         told = hear(lines)
         run = instance.get_run_by_id(told["run"])
         if run is None or run.remote_job_origin is None or run.job_code_origin is None:
@@ -123,8 +127,6 @@ def main() -> None:
     code = 0
     try:
         channel = socket.socket(fileno=os.dup(0))
-        with Path(os.devnull).open("rb") as nothing:
-            os.dup2(nothing.fileno(), 0)
         work(channel, channel.makefile("r", encoding="utf-8"))
     except (EOFError, KeyboardInterrupt, ConnectionError):
         pass
