@@ -97,7 +97,8 @@ class ReadyLauncher(DefaultRunLauncher):
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
         if lives.lives(self._folder, run_id):  # else its id may be that of another process now
-            os.kill(pid, STOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, STOP)
         else:
             self._end(run_id, "the process of the run is gone")
         return True
@@ -196,4 +197,4 @@ class ReadyLauncher(DefaultRunLauncher):
 def _process(run: dg.DagsterRun) -> int | None:
     """Return the ready process that the run was handed to."""
     process = run.tags.get(labels.PROCESS, labels.COLD)
-    return None if process == labels.COLD else int(process)
+    return int(process) if process.isdecimal() else None
