@@ -24,7 +24,18 @@ from export_pipeline.home import Home
 if TYPE_CHECKING:
     import dagster as dg
 
-NEEDED = ("dagster._grpc.impl", "duckdb", "polars", "pyarrow.parquet", "export_pipeline.ledger")
+NEEDED = (
+    "dagster._core.executor.in_process",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._grpc.impl",
+    "duckdb",
+    "export_pipeline.ledger.database",
+    "export_pipeline.sources.duckdb_store",
+    "polars",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+)
 """What is imported where it is used, and used by nearly every run."""
 STOP = signal.SIGUSR1
 """Asks a process to cancel its run; means nothing to one that still waits."""
