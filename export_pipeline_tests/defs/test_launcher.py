@@ -53,7 +53,11 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def waiting(server: Server) -> int:
     """Return the process that waits, once no other runs and it can be told from them."""
-    wait_for(lambda: len(server.processes(PROGRAM)) == len(server.waiting()) == 1, 60, lambda: "it is not alone")
+    wait_for(
+        lambda: len(server.processes(PROGRAM)) == len(server.waiting()) == 1,
+        60,
+        lambda: f"of {server.processes(PROGRAM)} {server.waiting()} wait",
+    )
     return server.waiting()[0]
 
 
