@@ -162,7 +162,7 @@ class Server:
         return found
 
     def waiting(self) -> list[int]:
-        """Return the processes that are ready for a run: they have given up their standard input."""
+        """Return the processes that are ready for a run, or run one: they have given up their standard input."""
         found = []
         for pid in self.processes(PROGRAM):
             with contextlib.suppress(OSError):

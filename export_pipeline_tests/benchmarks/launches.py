@@ -11,6 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
+from export_pipeline.defs.standby import PROGRAM
 from export_pipeline.home import Home
 from export_pipeline_tests.benchmarks.measure import Line
 from export_pipeline_tests.dagster_server import Server, dagster_server, wait_for
@@ -120,9 +121,9 @@ def _cancel(server: Server) -> float:
 
 
 def _rest(server: Server) -> None:
-    """Wait until a process waits for a run."""
+    """Wait until a process waits for a run, and no other runs."""
     until = time.monotonic() + REST
-    while not server.waiting() and time.monotonic() < until:
+    while not len(server.processes(PROGRAM)) == len(server.waiting()) == 1 and time.monotonic() < until:
         time.sleep(0.1)
 
 
