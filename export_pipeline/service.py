@@ -128,7 +128,7 @@ class ExportService:
         if labels.WORKER in run.tags:
             if run.status.value != "CANCELING":
                 dagster.report_run_canceling(run)  # its worker sees it in the event log
-            elif not lives.lives(self.home, run_id):
+            elif not lives.lives(self.home.dagster, run_id):
                 lives.end(dagster, run)
             elif time.time() - _asked_at(dagster, run_id) > PATIENCE / 2:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

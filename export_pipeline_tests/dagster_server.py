@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from export_pipeline.defs import instance
+from export_pipeline.defs.standby import PROGRAM
 
 MODULE = "export_pipeline.definitions"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -150,6 +151,24 @@ class Server:
         found = [re.search(r"Started process for run \(pid: (\d+)\)", line) for line in self.told(run_id)]
         (pid,) = (int(match[1]) for match in found if match)
         return pid
+
+    def processes(self, program: str) -> list[int]:
+        """Return the processes of this server whose command line names a program."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended in this moment
+                if os.getpgid(int(entry.name)) == self.process.pid and program in (entry / "cmdline").read_text():
+                    found.append(int(entry.name))
+        return found
+
+    def waiting(self) -> list[int]:
+        """Return the processes that are ready for a run, or run one: they have given up their standard input."""
+        found = []
+        for pid in self.processes(PROGRAM):
+            with contextlib.suppress(OSError):
+                if str(Path(f"/proc/{pid}/fd/0").readlink()) == os.devnull:
+                    found.append(pid)
+        return found
 
     def terminate(self, run_id: str) -> str:
         """Ask a run to stop; return the type of the answer."""

@@ -71,11 +71,11 @@ def _status(dagster: dg.DagsterInstance, run_id: str) -> STATUS:
 )
 def test_runs_without_a_process_end(dagster: dg.DagsterInstance, home: Home, before: STATUS, after: STATUS) -> None:
     run_id, other = _run(dagster, before), _run(dagster, before, worker=False)
-    with alive(home, run_id):
-        assert lives(home, run_id)
+    with alive(home.dagster, run_id):
+        assert lives(home.dagster, run_id)
         assert bury(dagster, home) == []
         assert _status(dagster, run_id) is before
-    assert not lives(home, run_id)
+    assert not lives(home.dagster, run_id)
     assert bury(dagster, home) == ([run_id] if before is not after else [])
     assert (_status(dagster, run_id), _status(dagster, other)) == (after, before)
     assert bury_abandoned(dagster, home) == ([other] if before is not after else [])

@@ -19,6 +19,8 @@ ENDS = ((signal.SIGINT, 20.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 """Signal -> seconds until the next one."""
 DAEMON = 5.0
 """Seconds that the daemon gets to end what it is at."""
+OURS = (b"dagster", b"export_pipeline.defs.ready")
+"""What is in the command line of a process that `up` or Dagster started."""
 WHEN_PARENT_DIES = 1
 """Linux's PR_SET_PDEATHSIG."""
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -116,7 +118,7 @@ def _end_group(group: int, patience: float = 5.0) -> None:
 
 def end_leftovers(group: int) -> bool:
     """End the servers of an `up` that was killed; return whether there were any. Ids are used again: names count."""
-    members = [pid for pid, leader in _groups() if leader == group and _runs(pid, b"dagster")]
+    members = [pid for pid, leader in _groups() if leader == group and any(_runs(pid, name) for name in OURS)]
     if members:
         _end_group(group)
     return bool(members)

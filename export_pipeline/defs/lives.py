@@ -1,7 +1,8 @@
-"""Which runs have a living process: a lock for each worker of the command line, and an end for runs that lost theirs.
+"""Which runs have a living process: a lock for each process that we start, and an end for runs that lost theirs.
 
-Dagster watches the processes that its instance starts. A run that the command line started has nobody to watch it: its
-worker holds a lock, which no crash, no full disk and no reboot can leave behind.
+Dagster watches the processes that it starts itself. A run of the command line has nobody to watch it, and one that a
+ready process runs may lose the launcher that does: such a process holds a lock, which no crash, no full disk and no
+reboot can leave behind. The locks stand in Dagster's folder, so that whoever knows the history knows them.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ ENDS = {dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.Dag
 """The last event of a run."""
 
 
-def _lock(home: Home, run_id: str) -> Path:
-    return home.dagster / FOLDER / run_id
+def _lock(dagster: Path, run_id: str) -> Path:
+    return dagster / FOLDER / run_id
 
 
 @contextlib.contextmanager
-def alive(home: Home, run_id: str) -> Iterator[None]:
-    """Hold the lock that says: the process of this run lives."""
-    path = _lock(home, run_id)
+def alive(dagster: Path, run_id: str) -> Iterator[None]:
+    """Hold the lock in Dagster's folder that says: the process of this run lives."""
+    path = _lock(dagster, run_id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
@@ -53,10 +54,10 @@ def alive(home: Home, run_id: str) -> Iterator[None]:
         os.close(handle)
 
 
-def lives(home: Home, run_id: str) -> bool:
-    """Return whether the worker of this run lives."""
+def lives(dagster: Path, run_id: str) -> bool:
+    """Return whether the process of this run lives, if it is one that holds a lock."""
     try:
-        handle = os.open(_lock(home, run_id), os.O_RDWR)
+        handle = os.open(_lock(dagster, run_id), os.O_RDWR)
     except OSError:
         return False
     try:
@@ -67,6 +68,11 @@ def lives(home: Home, run_id: str) -> bool:
         return False
     finally:
         os.close(handle)
+
+
+def forget(dagster: Path, run_id: str) -> None:
+    """Delete the lock of a process that died."""
+    _lock(dagster, run_id).unlink(missing_ok=True)
 
 
 def end(dagster: dg.DagsterInstance, run: dg.DagsterRun, message: str = "the process of the run died") -> None:
@@ -86,11 +92,11 @@ def bury(dagster: dg.DagsterInstance, home: Home) -> list[str]:
     """End the command line's runs whose worker is gone; return their ids."""
     buried = []
     for run in dagster.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        if labels.WORKER in run.tags and not lives(home, run.run_id):
+        if _of_command_line(run) and not lives(home.dagster, run.run_id):
             again = dagster.get_run_by_id(run.run_id)  # it may have ended between the two looks
             if again is not None and not again.is_finished:
                 end(dagster, again)
-                _lock(home, run.run_id).unlink(missing_ok=True)
+                forget(home.dagster, run.run_id)
                 buried.append(run.run_id)
     return buried
 
@@ -99,8 +105,9 @@ def bury_abandoned(dagster: dg.DagsterInstance, home: Home) -> list[str]:
     """End the runs of an instance that is gone, before another one starts; queued ones stay and are run by it."""
     buried = bury(dagster, home)
     for run in dagster.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        if labels.WORKER not in run.tags:
+        if not _of_command_line(run):
             end(dagster, run, "the instance that ran it was ended")
+            forget(home.dagster, run.run_id)
             buried.append(run.run_id)
     return buried
 
@@ -108,7 +115,12 @@ def bury_abandoned(dagster: dg.DagsterInstance, home: Home) -> list[str]:
 def going(dagster: dg.DagsterInstance) -> list[str]:
     """Return the ids of the runs that the instance itself is running; neither queued ones nor the command line's."""
     wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    return [run.run_id for run in dagster.get_runs(wanted) if labels.WORKER not in run.tags]
+    return [run.run_id for run in dagster.get_runs(wanted) if not _of_command_line(run)]
+
+
+def _of_command_line(run: dg.DagsterRun) -> bool:
+    """Return whether the command line runs it; one of an instance that repeats such a run has its tags, too."""
+    return labels.WORKER in run.tags and labels.PROCESS not in run.tags
 
 
 def is_over(dagster: dg.DagsterInstance, run_id: str) -> bool:

@@ -190,7 +190,7 @@ def work(home: Home) -> None:
             stop = Stop()
             stop.when_closed()
             launch = Launch.model_validate_json(line)
-            with alive(home, launch.run_id):
+            with alive(home.dagster, launch.run_id):
                 execute(home, launch, instance, stop)
 
 

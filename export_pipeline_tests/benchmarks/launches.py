@@ -1,4 +1,8 @@
-"""What Dagster adds: from GraphQL launch to delivered file, eight launches at once, how fast a cancel is."""
+"""What Dagster adds: from GraphQL launch to delivered file, eight launches at once, how fast a cancel is.
+
+A person does not launch every second: before each single launch the next process gets the time to be ready. Those one
+after another and those at once get none.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import statistics
 import time
 from pathlib import Path
 
+from export_pipeline.defs.standby import PROGRAM
 from export_pipeline.home import Home
 from export_pipeline_tests.benchmarks.measure import Line
 from export_pipeline_tests.dagster_server import Server, dagster_server, wait_for
@@ -29,6 +34,8 @@ COPIES = 10
 DIRECT = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}\n"
 """Settings that take the place of the queue's."""
 AT_ONCE = 8
+REST = 15.0
+"""Seconds at most that a process gets to be ready."""
 
 
 def measure(source: Path, folder: Path, runs: int) -> list[Line]:
@@ -76,6 +83,7 @@ def _line(group: str, name: str, seconds: list[float]) -> Line:
 
 
 def _one(server: Server, home: Home) -> float:
+    _rest(server)
     before = set(home.out.iterdir())
     began = time.perf_counter()
     run_id = server.launch("bench")
@@ -100,6 +108,7 @@ def _several(server: Server, *, at_once: bool) -> float:
 
 def _cancel(server: Server) -> float:
     """Return the seconds from the cancel of a run inside its sort until its status is final and its process gone."""
+    _rest(server)
     run_id = server.launch("long")
     assert server.wait(run_id, ("STARTED",)) == "STARTED"
     wait_for(lambda: "aggregate" in server.steps(run_id), 60, lambda: "the sort did not begin")
@@ -109,6 +118,13 @@ def _cancel(server: Server) -> float:
     server.terminate(run_id)
     wait_for(lambda: server.run(run_id)["status"] == "CANCELED" and not _alive(worker), 60, lambda: "it goes on")
     return time.perf_counter() - began
+
+
+def _rest(server: Server) -> None:
+    """Wait until a process waits for a run, and no other runs."""
+    until = time.monotonic() + REST
+    while not len(server.processes(PROGRAM)) == len(server.waiting()) == 1 and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def _worker(server: Server, run_id: str) -> int:
