@@ -23,8 +23,8 @@ from export_pipeline.formats.parts import PartFolder, PartSink
 if TYPE_CHECKING:
     from export_pipeline.formats.parquet import Parquet
 
-BUCKETS = 32
-_BATCH = 2_500
+BUCKETS = 16
+_BATCH = 5_000
 """Rows that each bucket holds in memory."""
 
 
