@@ -212,6 +212,8 @@ class Query(Options):
         made = numbered.group_by(*pivot.rows).agg(*cells) if pivot.rows else whole.filter(nw.col(count) > 0).drop(count)
         body = self._sorted(engine.narrowed(made.to_native(), kinds), pivot.rows)
         if pivot.total_row:
+            if (combined := pivot.combined(layout)) is not None:
+                whole = made.select(*combined, nw.len().alias(count))
             total = engine.narrowed(whole.to_native(), pivot.kinds(layout, schema))
             body = engine.with_total(body, total, label=TOTAL, count=count)
         return self._chosen(body)

@@ -46,6 +46,11 @@ class Simple(Measure):
     def expression(self, value: nw.Expr, kind: pl.DataType) -> nw.Expr:
         """Return the aggregation of a value of this type; sums of whole numbers are Int128, to be narrowed after."""
 
+    def combined(self, results: nw.Expr) -> nw.Expr | None:  # noqa: ARG002
+        """Return the aggregation that makes the result of all rows from those of their groups, before these are
+        narrowed; None where it takes the rows."""
+        return None
+
 
 class OfColumn(Simple):
     """A measure of a column; it keeps the type unless it says otherwise."""

@@ -41,6 +41,10 @@ class Count(Simple):
         """Count the values that are not null."""
         return settle(value, kind).count().cast(nw.Int64())
 
+    def combined(self, results: nw.Expr) -> nw.Expr | None:
+        """Add the counts of groups."""
+        return results.sum()
+
     def sentence(self) -> str:
         """Return the measure in English."""
         return "the number of rows" if self.field is None else f"the number of values in {self.field}"
@@ -90,6 +94,10 @@ class Sum(OfColumn):
         if isinstance(kind, pl.Duration):
             value = value.cast(nw.Int64())
         return value.cast(nw.Int128()).sum()
+
+    def combined(self, results: nw.Expr) -> nw.Expr | None:
+        """Add the sums of groups."""
+        return results.sum()
 
 
 class _Scaled(OfColumn):
@@ -182,6 +190,10 @@ class Min(OfColumn):
         """Take the smallest."""
         return settle(value, kind).min()
 
+    def combined(self, results: nw.Expr) -> nw.Expr | None:
+        """Take the smallest of groups."""
+        return results.min()
+
 
 class Max(OfColumn):
     """Greatest value; of texts the last by code point, of booleans true."""
@@ -193,6 +205,10 @@ class Max(OfColumn):
     def expression(self, value: nw.Expr, kind: pl.DataType) -> nw.Expr:
         """Take the greatest."""
         return settle(value, kind).max()
+
+    def combined(self, results: nw.Expr) -> nw.Expr | None:
+        """Take the greatest of groups."""
+        return results.max()
 
 
 AnyMeasure = Annotated[

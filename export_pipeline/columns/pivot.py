@@ -185,6 +185,21 @@ class Pivot(Options):
         # The sum of nothing is 0, but a cell without values is empty.
         return nw.when(Count().expression(each, kind) > 0).then(folded)
 
+    def combined(self, layout: Layout) -> Sequence[nw.Expr] | None:
+        """Return what makes the cells of all rows from those of the groups; None where the function takes the rows.
+
+        Polars gives rows to two steps at once only by keeping what the slower one has not taken yet.
+        """
+        found: list[nw.Expr] = []
+        for name, value, _ in layout.cells:
+            measure, cells = self.measure(value), nw.col(name)
+            folded = measure.combined(cells)
+            if folded is None:
+                return None
+            # The sum of nothing is 0 here, too.
+            found.append((folded if measure.gives is not None else nw.when(cells.count() > 0).then(folded)).alias(name))
+        return found
+
     def sentence(self) -> str:
         """Return the pivot in English."""
         cells = " and ".join(self.measure(value).sentence() for value in self._measured)

@@ -70,6 +70,22 @@ def test_totals_are_of_all_rows_by_the_same_function() -> None:
     ]
 
 
+@pytest.mark.parametrize("function", ["sum", "count", "distinct", "min", "max", "avg", "std", "median", "p95"])
+def test_a_total_is_what_one_group_of_all_rows_has(function: str) -> None:
+    rows = pl.concat([RUNS, RUNS.with_columns(pl.lit("never").alias("status"), pl.lit(None, pl.Float64).alias("cost"))])
+    one = pivoted(rows.with_columns(agent=pl.lit("all")), values=["ms", "cost"], function=function, totals="column")
+    total = pivoted(rows, values=["ms", "cost"], function=function, totals=True)
+    assert total.rows()[-1][1:] == one.row(0)[1:]
+
+
+@pytest.mark.parametrize("function", ["sum", "count", "min", "max"])
+def test_a_total_of_groups_does_not_read_the_rows_beside_them(function: str) -> None:
+    """Two steps that read the same rows keep what the slower one has not taken: memory would grow with the rows."""
+    query = Query(pivot=Pivot(rows=["agent"], columns=["status"], values=["ms"], function=function, totals=True))
+    plan = query.apply(RUNS.lazy()).explain(engine="streaming")
+    assert "AGGREGATE" in plan.split("CACHE")[1]  # what is used twice are the groups
+
+
 def test_totals_of_rows_or_columns_alone() -> None:
     assert pivoted(totals="column").columns[-1] == "Total"
     assert len(pivoted(totals="column")) == 3

@@ -195,3 +195,39 @@ def test_other_writers_give_the_same_bytes_too(options: dict[str, Any], tmp_path
     form = parquet(**options)
     made = [form.write(sample().lazy(), tmp_path / name) for name in ("first", "second")]
     assert made[0].sha256 == made[1].sha256 and made[0].parts == made[1].parts
+
+
+_PEAK = """
+import sys
+from pathlib import Path
+import polars as pl
+from export_pipeline.formats import Parquet
+rows = pl.scan_parquet([sys.argv[1]] * int(sys.argv[2]))
+artifact = Parquet(partition_by=["agent"]).write(rows, Path(sys.argv[3]))
+assert len(artifact.parts) == 200
+print(artifact.rows, int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_that_of_the_buckets_however_many_rows_there_are(tmp_path: Path) -> None:
+    source = pl.DataFrame({"n": range(200_000)}).lazy()
+    source = source.with_columns(
+        pl.format("agent-{}", pl.col("n").hash() % 200).alias("agent"),
+        *(pl.format("step {} of {}", pl.col("n") * 31 % 9_973, pl.lit(name)).alias(name) for name in "abcdefgh"),
+    )
+    source.collect().write_parquet(tmp_path / "rows.parquet", row_group_size=30_000, compression="lz4")
+
+    def peak(times: int) -> int:
+        out = subprocess.run(
+            [sys.executable, "-c", _PEAK, str(tmp_path / "rows.parquet"), str(times), str(tmp_path / str(times))],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert int(out[0]) == times * 200_000
+        return int(out[1])
+
+    small, large = peak(3), peak(15)
+    # 2.4 million rows more are some 500 MB of values; readers read further ahead on a busy machine.
+    assert large < small + 120
