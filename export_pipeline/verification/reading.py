@@ -92,13 +92,18 @@ class _Look:
         self.unreadable: Exception | None = None
         """Why it could not be read to its end."""
         path = artifact.path
+        frames: Iterator[pl.DataFrame] = iter(())
         try:
-            for frame in format.read_table(path, proof.part, schema) if proof.part else format.read(path, schema):
+            frames = format.read_table(path, proof.part, schema) if proof.part else format.read(path, schema)
+            for frame in frames:
                 self.meter.add(frame)
         except (Cancelled, StorageError, MemoryError):
             raise
         except Exception as error:  # every reader has errors of its own; each means that the file is not readable
             self.unreadable = error
+        finally:
+            # Readers have threads, which the garbage collector must not wait for: it may run while one begins.
+            getattr(frames, "close", bool)()
 
     def differences(self) -> list[str]:
         """Return what differs, in words, the most telling first."""

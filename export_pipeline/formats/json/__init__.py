@@ -278,7 +278,7 @@ class Json(TextFormat):
 
     def _style(self, schema: Mapping[str, pl.DataType]) -> Style:
         words = self.non_finite == "string" and any(dtype.is_float() for dtype in schema.values())
-        return Style(self._spelling, self.null_handling, words)
+        return Style(self._spelling, self.null_handling, words, numbers=self.decimals == "number")
 
 
 class Commas(Stage):

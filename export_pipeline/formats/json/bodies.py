@@ -212,16 +212,19 @@ class Compacted(Whole):
 
     def __init__(self, file: Filtered, depth: int) -> None:
         super().__init__(file)
-        start = b"\n" + INDENT.encode() * depth
-        self._field, self._close = start + INDENT.encode(), start + b"}"
+        close = b"\n" + INDENT.encode() * depth + b"}"
+        field = close[:-1] + INDENT.encode()
+        self._spaces = {text: text.replace(b"\n", b" ") for text in (field, close)}
 
     def cut(self, data: bytes) -> int:
         """Cut before the last line."""
         return max(0, data.rfind(b"\n"))
 
     def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
-        """Take away the line ends inside of records."""
-        return data.replace(self._field, b"").replace(self._close, b"}")
+        """Put spaces in place of the line ends inside of records, which stay as long as they were."""
+        for old, new in self._spaces.items():
+            data = data.replace(old, new)
+        return data
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

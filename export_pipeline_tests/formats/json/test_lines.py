@@ -18,7 +18,10 @@ from export_pipeline.errors import VerificationError
 from export_pipeline.formats import Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
-from export_pipeline.formats.json.listed import Members, Records, ended
+from export_pipeline.formats.json.listed import Members, Records
+from export_pipeline.formats.json.records import Style
+from export_pipeline.formats.json.sizes import Sizes
+from export_pipeline.formats.json.spelling import Spelling
 from export_pipeline.formats.pieces import pieces
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats.test_contract import proven
@@ -29,8 +32,8 @@ ROWS = st.lists(st.tuples(NAMES, st.dictionaries(st.sampled_from("ab"), NAMES)),
 
 def as_lines(records: Records, text: str, size: int = 1000) -> list[Any]:
     """Return what a strict parser reads of each line."""
-    given = ended(pieces(io.BytesIO(text.encode()), size=size))
-    return [json.loads(line) for piece in given for line in bytes(records(piece)).split(b"\n") if line.strip()]
+    given = records.uniform(pieces(io.BytesIO(text.encode()), size=size))
+    return [json.loads(line) for piece in given for line in bytes(records.lines(piece)).split(b"\n") if line.strip()]
 
 
 @pytest.mark.parametrize("pretty", [False, True])
@@ -71,7 +74,7 @@ def test_what_is_no_member_is_refused(bad: str) -> None:
 
 def test_text_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(ValueError, match="UTF8"):
-        Members()(b'"\xff":{},\n')
+        Members().lines(b'"\xff":{},\n')
 
 
 def test_duckdb_takes_no_long_lines_and_arrow_goes_on(tmp_path: Path) -> None:
@@ -103,10 +106,10 @@ def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_
     path = tmp_path / "x.ndjson"
     path.write_bytes(good * 500_000 + bad)
     with pytest.raises(Exception, match="Missing a name"):
-        list(lines(lambda: path.open("rb"), schema, alike=False))
+        list(lines(lambda: path.open("rb"), schema, Sizes(Style(Spelling(), "exclude"))))
     path.write_bytes(bad + good)
     with pytest.raises(Exception, match="Missing a name"):
-        list(lines(lambda: path.open("rb"), schema, alike=True))
+        list(lines(lambda: path.open("rb"), schema, Sizes(Style(Spelling()))))
 
 
 TWO = pl.DataFrame({"n": [1, 2], "l": [[1], None], "t": [None, "x"]})
@@ -170,10 +173,10 @@ def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, fol
 @given(sizes=st.lists(st.integers(0, 300_000), min_size=1, max_size=6))
 def test_files_in_memory_hold_the_last_piece_only(sizes: list[int]) -> None:
     schema = pl.Schema({"n": pl.Int64()})
-    with duck.Reader(schema) as reader:
+    with duck.Reader(schema, "newline_delimited") as reader:
         for size in sizes:
             piece = b"".join(b'{"n":%d}\n' % n for n in range(size // 10))
             if piece:
-                assert pl.Series(reader.table(piece)["n"]).to_list() == list(range(size // 10))
+                assert pl.Series(reader.table([piece])["n"]).to_list() == list(range(size // 10))
     left = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     assert not any("memfd:lines" in file for file in left)
