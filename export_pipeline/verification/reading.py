@@ -27,6 +27,10 @@ class Readable(Protocol):
         """Yield the rows of the file, in order, with this schema; not with the library that wrote them."""
         ...
 
+    def read_told(self, path: Path) -> dict[str, object] | None:
+        """Return what the file says of itself."""
+        ...
+
     def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of one part that has its own."""
         ...
@@ -55,6 +59,8 @@ def verify(
         except OSError as error:
             raise VerificationError(f"{artifact.name} cannot be read: {error}") from error
     found = [wrong for look in looks for wrong in look.differences()]
+    if not found and (told := format.read_told(artifact.path)) != artifact.told:
+        found.append(f"it says of itself {told}, and not {artifact.told}")
     if size != artifact.bytes:
         found.append(f"{artifact.bytes:,} bytes were written, {size:,} were read")
     elif sha256 != artifact.sha256:

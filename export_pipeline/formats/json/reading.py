@@ -48,7 +48,8 @@ class Reader:
         said: list[int] = []
         count = 0
         opened = lambda: self.compression.decompressing(self.path)  # noqa: E731
-        with closing(Parts(opened, parts, metadata=self.metadata, end=lambda end: self._end(end, said))) as document:
+        described = self.style.spelling if self.metadata else None
+        with closing(Parts(opened, parts, described=described, end=lambda end: self._end(end, said))) as document:
             match self.structure:
                 case Flat():
                     found = self._flat(document, parts[0], schema)
@@ -63,6 +64,12 @@ class Reader:
         # Of a normalized document it is the number of rows that it was made of, which is not in it otherwise.
         if said and said[-1] != count and not isinstance(self.structure, Normalized):
             raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
+
+    def told(self) -> dict[str, object]:
+        """Return the metadata of a document that has some."""
+        first, *_ = self.style.spelling.parts(self.structure, self.layout)
+        with closing(Document(self.compression.decompressing(self.path))) as document:
+            return document.described(first.before, self.style.spelling)
 
     def _flat(self, document: Parts, part: Part, schema: pl.Schema) -> Generator[pl.DataFrame]:
         opened = lambda: self._opened(document, 0, part, schema)  # noqa: E731

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_pipeline.errors import VerificationError
 from export_pipeline.formats import Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
@@ -24,6 +21,8 @@ from export_pipeline.formats.json.sizes import Sizes
 from export_pipeline.formats.json.spelling import Spelling
 from export_pipeline.formats.pieces import pieces
 from export_pipeline.verification import verify
+from export_pipeline_tests.formats.json.documents import assert_damage_is_found, json_form, written
+from export_pipeline_tests.formats.json.structures import FRAME, STRUCTURES
 from export_pipeline_tests.formats.test_contract import proven
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\":{}, \n'), max_size=6)
@@ -150,23 +149,29 @@ def test_what_stands_for_a_value_is_a_text(pretty: bool, options: dict[str, str]
     assert_refused(form, frame, good, good.replace(b'"%s"' % word.encode(), word.encode() or b"null"), tmp_path)
 
 
-def test_metadata_says_nothing_twice(tmp_path: Path) -> None:
-    form = Json.model_validate({"include_metadata": True})
-    assert_refused(form, PLAIN, b'"metadata":{', b'"metadata":{"name":"x",', tmp_path)
+@pytest.mark.parametrize("structure", STRUCTURES, ids=["flat", "nested", "normalized"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"metadata": {', '"metadata": {"name": "x",'),
+        ('"name": "failed"', '"name": "passed"'),
+        ('"version": "v1"', '"version": "v2"'),
+        ('"n": "integer"', '"n": "float"'),
+        ('"name": "failed"', '"name":  "failed"'),
+        ('"name": "failed"', '"name": "\\u0066ailed"'),
+    ],
+)
+def test_metadata_is_what_was_to_be_written(structure: Any, good: str, bad: str, tmp_path: Path) -> None:
+    options = {"structure": structure, "include_metadata": True, "pretty_print": True}
+    artifact = written(FRAME, tmp_path, **options)
+    assert_damage_is_found(artifact, json_form(options), good, bad, "metadata|says of itself")
 
 
 def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, folder: Path) -> None:
     """Write the file, replace some bytes, and see that it does not pass."""
     artifact = form.write(frame.lazy(), folder / f"x{form.suffix}")
     verify(artifact, form)
-    with form.compression.decompressing(artifact.path) as file:
-        text = file.read()
-    assert good in text
-    changed = text.replace(good, bad)
-    data = changed if form.compression.tag == "none" else gzip.compress(changed)
-    artifact.path.write_bytes(data)
-    with pytest.raises(VerificationError, match=r"cannot be read|values differ"):
-        verify(artifact.replace(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), form)
+    assert_damage_is_found(artifact, form, good.decode(), bad.decode())
 
 
 @settings(max_examples=20, deadline=None)
