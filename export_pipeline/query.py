@@ -124,6 +124,7 @@ class Query(Options):
         self.bind(schema, Roles())
         if self.aggregate is not None:
             schema = self.aggregate.check(schema, self.timezone)
+            refuse_patterns(schema, "the aggregation")
         if self.pivot is not None:
             schema = self.pivot.check(schema)
             self._check_sort(schema, [key for key in self.sort if key.field in self.pivot.rows])

@@ -111,10 +111,15 @@ def schema_of(texts: Mapping[str, str]) -> pl.Schema:
     return pl.Schema({name: dtype_of(text) for name, text in texts.items()})
 
 
+def is_pattern(name: str) -> bool:
+    """Return whether a name means several columns to the engine: ``*``, and patterns from ``^`` to ``$``."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def refuse_patterns(names: Iterable[str], what: str) -> None:
-    """Raise `ConfigError` where a name means several columns to the engine: ``*``, and patterns from ``^`` to ``$``."""
+    """Raise `ConfigError` where a name means several columns to the engine."""
     for name in names:
-        if name == "*" or (name.startswith("^") and name.endswith("$")):
+        if is_pattern(name):
             raise ConfigError(
                 f"{what} has a column {name!r}, which here means several columns",
                 cure="Give it another name; where it is a store's, in a query: SELECT ... AS other.",

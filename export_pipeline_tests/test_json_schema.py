@@ -34,11 +34,12 @@ SHORT: list[dict[str, Any]] = [
     {"format": {"parquet": {"rowGroupSize": 7}}},
     {"aggregation": {"groupBy": "a", "timeBucket": {"field": "at", "interval": "hour"}, "measures": {"n": "count"}}},
     {"schedule": {"frequency": "custom", "customCron": "5 4 * * SUN", "timezone": "UTC", "retry": {"attempts": 2}}},
-    {"schedule": {"frequency": "daily", "time": "06:30"}}, {"notify": "log"}, {"notify": {"log": {"on": "success"}}},
+    {"schedule": {"frequency": "daily", "time": "06:30"}}, {"schedule": {"frequency": " Daily"}},
+    {"notify": "log"}, {"notify": {"log": {"on": "success"}}},
 ]  # fmt: skip
 WRONG: list[dict[str, Any]] = [
     {"format": {"csv": {"delimeter": ";"}}}, {"format": {"excel": {"pivot": []}}},
-    {"format": {"csv": {"quotes": "some"}}},
+    {"format": {"csv": {"quotes": "some"}}}, {"schedule": {"frequency": "dayly"}},
     {"filter": {"where": {"field": "n", "operator": "=>", "value": 1}}}, {"limit": 0}, {"deliver": {"locl": "a"}},
     {"aggregate": {"time_bucket": {"field": "at"}}}, {"filter": {"agentids": [1]}}, {"fileNames": "{name}"},
 ]  # fmt: skip

@@ -126,7 +126,7 @@ def test_needs(query: dict[str, Any], needed: list[str]) -> None:
     [
         ({"filter": {"where": {"field": "stats", "operator": "eq", "value": "x"}}}, r"stats"),
         ({"sort": ["-agnt"]}, r"sort: unknown column 'agnt' \(did you mean 'agent'\?\)"),
-        ({"sort": ["tags"]}, r"sort: column 'tags' is List\(String\)"),
+        ({"sort": ["tags"]}, r"sort: column 'tags' is list\(text\)"),
         ({"sort": ["id", "-id"]}, r"sort: column 'id' is named twice"),
         (
             {"sort": ["who"], "columns": {"rename": {"agent": "who"}}},

@@ -9,6 +9,7 @@ import narwhals as nw
 import polars as pl
 
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.schemas import name_of
 
 
 class Family(StrEnum):
@@ -91,7 +92,9 @@ def kind_of(schema: pl.Schema, column: str, place: str, fits: Iterable[Family] =
     fits = frozenset(fits)
     if family(kind) not in fits:
         words = ", ".join(sorted(one.value for one in fits))
-        raise ConfigError(f"{place}: column {column!r} is {kind}, which is {family(kind).value}", cure=f"fits: {words}")
+        raise ConfigError(
+            f"{place}: column {column!r} is {name_of(kind)}, which does not fit here", cure=f"fits: {words}"
+        )
     return kind
 
 

@@ -18,6 +18,7 @@ from export_pipeline.columns.headings import headings, unique
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.lists import Names
 from export_pipeline.options import Options
+from export_pipeline.schemas import is_pattern
 
 TOTAL = "Total"
 """Name of the column, and label of the row, of totals."""
@@ -51,7 +52,7 @@ class Pivot(Options):
     rows: Names = Field(default_factory=list)
     """Columns whose values make the rows; where none is given, there is one row."""
     columns: Names = Field(min_length=1)
-    """Columns whose values become columns; null becomes `(null)`, an empty text `(empty)`."""
+    """Columns whose values become columns; null becomes `(null)`, an empty text `(empty)`, `*` becomes `(*)`."""
     values: Names = Field(default_factory=list)
     """Columns that fill the cells; where none is given, cells count rows."""
     function: str = ""
@@ -162,7 +163,9 @@ class Pivot(Options):
             cells += [(f"{before}{TOTAL}", value, None)] if self.total_column else []
         if not cells and not self.rows:  # a file has a column, also of no rows
             cells = [(self._any(value), value, None) for value in self._measured]
-        names = unique([name for name, _, _ in cells], taken=self.rows)
+        # To the engine, `*` is every column.
+        plain = [f"({name})" if is_pattern(name) else name for name, _, _ in cells]
+        names = unique(plain, taken=self.rows)
         return Layout(self.rows, [(name, value, of) for name, (_, value, of) in zip(names, cells, strict=True)])
 
     def kinds(self, layout: Layout, schema: pl.Schema) -> dict[str, pl.DataType]:

@@ -155,6 +155,14 @@ class Format(Options):
         The reader must not be the library that wrote. Whatever it raises means: the file is broken.
         """
 
+    def told(self, schema: pl.Schema, about: About) -> dict[str, object] | None:  # noqa: ARG002
+        """Return what the file says of itself, if that is read back; `schema` is that of the export's rows."""
+        return None
+
+    def read_told(self, path: Path) -> dict[str, object] | None:  # noqa: ARG002
+        """Return what a file says of itself, as it is in the file."""
+        return None
+
     def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:  # noqa: ARG002
         """Yield the rows of one part that has its own, as `read` does."""
         raise TypeError(f"{self.tag} has no part {part!r} with rows of its own")
@@ -224,6 +232,7 @@ class Format(Options):
             parts=parts,
             ordered=self.keeps_order,
             tables=proofs,
+            told=self.told(source, about),
             losses=(*self.losses(source), *self.table_losses(others)),
             seconds=round(time.perf_counter() - began, 3),
         )

@@ -14,7 +14,7 @@ What stands behind the tag is the *body* of the member. A member says in two cla
 from export_pipeline.options.base import Options, spelled
 from export_pipeline.options.choices import OneOf, choice, members_of
 from export_pipeline.options.files import NamesFiles, placed
-from export_pipeline.options.spellings import ALSO, NEEDED, SHORT, camel, snake
+from export_pipeline.options.spellings import ALSO, NEEDED, SHORT, any_case, camel, snake
 
 __all__ = [
     "ALSO",
@@ -23,6 +23,7 @@ __all__ = [
     "NamesFiles",
     "OneOf",
     "Options",
+    "any_case",
     "camel",
     "choice",
     "members_of",

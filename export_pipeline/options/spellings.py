@@ -6,7 +6,7 @@ They are valid there, so that no editor marks what loads; what is offered to peo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -30,6 +30,16 @@ def snake(name: str) -> str:
 def camel(name: str) -> str:
     """Return the camelCase spelling of an option: ``row_group_size`` is ``rowGroupSize``."""
     return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)
+
+
+def any_case(words: Iterable[str]) -> str:
+    """Return the pattern of a JSON Schema, which has no flags, for these words in capital and small letters.
+
+    >>> any_case(["on", "off"])
+    '^\\\\s*([Oo][Nn]|[Oo][Ff][Ff])\\\\s*$'
+    """
+    spelled = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in words)
+    return rf"^\s*({spelled})\s*$"
 
 
 def add_spellings(described: JsonSchemaValue, spellings: Mapping[str, Sequence[str]]) -> None:

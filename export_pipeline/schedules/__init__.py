@@ -14,16 +14,18 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, time
 from itertools import islice
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from export_pipeline.errors import did_you_mean
-from export_pipeline.options import Options
+from export_pipeline.options import ALSO, Options, any_case
 from export_pipeline.schedules.cron import Cron
 
-FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "custom")
+_Frequency = Literal["hourly", "daily", "weekly", "monthly", "custom"]
+FREQUENCIES: tuple[str, ...] = get_args(_Frequency)
+_IN_ANY_CASE = WithJsonSchema({"type": "string", "pattern": any_case(FREQUENCIES), ALSO: True})
 DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 """Weekdays in the order of cron, which counts from Sunday."""
 GROUPS: Mapping[str, tuple[int, ...]] = {"weekdays": (1, 2, 3, 4, 5), "weekend": (6, 0)}
@@ -72,7 +74,7 @@ class Schedule(Options):
     short: ClassVar[str | None] = "frequency"
     also: ClassVar[Mapping[str, str]] = {"customCron": "cron", "custom_cron": "cron", "time": "at"}
 
-    frequency: Literal["hourly", "daily", "weekly", "monthly", "custom"] = "custom"
+    frequency: _Frequency = "custom"
     """How often it runs; `custom` goes by `cron`."""
     at: str | None = Field(default=None, examples=["06:30", ":15"])
     """The time of day, `"06:30"`; of an hourly schedule the minute, `":15"`. Default: midnight, or the full hour."""
@@ -86,7 +88,7 @@ class Schedule(Options):
     window: Window | None = None
     """The hours in which a run may start."""
 
-    @field_validator("frequency", mode="before")
+    @field_validator("frequency", mode="before", json_schema_input_type=_Frequency | Annotated[str, _IN_ANY_CASE])
     @classmethod
     def _known_frequency(cls, value: Any) -> Any:
         name = value.strip().casefold() if isinstance(value, str) else value

@@ -69,6 +69,8 @@ class Artifact(Options):
     """Name -> checksum of each column, 16 hex digits."""
     tables: tuple[Proof, ...] = ()
     """Parts of the file that have rows of their own."""
+    told: dict[str, object] | None = None
+    """What the file says of itself: its metadata; null where it says nothing that is read back."""
     losses: tuple[Loss, ...] = ()
     """What the format could not hold."""
     seconds: float = 0.0

@@ -27,6 +27,10 @@ class Readable(Protocol):
         """Yield the rows of the file, in order, with this schema; not with the library that wrote them."""
         ...
 
+    def read_told(self, path: Path) -> dict[str, object] | None:
+        """Return what the file says of itself."""
+        ...
+
     def read_table(self, path: Path, part: str, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows of one part that has its own."""
         ...
@@ -55,6 +59,8 @@ def verify(
         except OSError as error:
             raise VerificationError(f"{artifact.name} cannot be read: {error}") from error
     found = [wrong for look in looks for wrong in look.differences()]
+    if not found and (told := format.read_told(artifact.path)) != artifact.told:
+        found.append(f"it says of itself {told}, and not {artifact.told}")
     if size != artifact.bytes:
         found.append(f"{artifact.bytes:,} bytes were written, {size:,} were read")
     elif sha256 != artifact.sha256:
@@ -92,13 +98,18 @@ class _Look:
         self.unreadable: Exception | None = None
         """Why it could not be read to its end."""
         path = artifact.path
+        frames: Iterator[pl.DataFrame] = iter(())
         try:
-            for frame in format.read_table(path, proof.part, schema) if proof.part else format.read(path, schema):
+            frames = format.read_table(path, proof.part, schema) if proof.part else format.read(path, schema)
+            for frame in frames:
                 self.meter.add(frame)
         except (Cancelled, StorageError, MemoryError):
             raise
         except Exception as error:  # every reader has errors of its own; each means that the file is not readable
             self.unreadable = error
+        finally:
+            # Readers have threads, which the garbage collector must not wait for: it may run while one begins.
+            getattr(frames, "close", bool)()
 
     def differences(self) -> list[str]:
         """Return what differs, in words, the most telling first."""

@@ -163,7 +163,7 @@ def test_a_column_of_another_type_is_said(desk: Desk) -> None:
     asked = {"filter": {"where": {"field": "cost", "operator": "gt", "value": 5}}}
     rows().with_columns(pl.col("cost").cast(pl.String) + " EUR").write_parquet(desk.home.root / "commands.parquet")
     desk.refused(ConfigError, "5 cannot be compared with the column 'cost'", "text", nothing_read=True, **asked)
-    desk.refused(ConfigError, "'cost' is String", aggregate={"measures": {"cost": {"sum": "cost"}}}, nothing_read=True)
+    desk.refused(ConfigError, "'cost' is text", aggregate={"measures": {"cost": {"sum": "cost"}}}, nothing_read=True)
 
 
 def step(desk: Desk, between: Any, stage: str, **changes: Any) -> ExportError:

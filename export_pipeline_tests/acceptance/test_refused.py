@@ -65,7 +65,7 @@ FILES = {"files": "commands.parquet"}
         (where("agent", "gt", 5), ["5 cannot be compared with the column 'agent'", "quotes"]),
         (where("cost", "contains", "1"), ["contains compares text", "'cost'", "operators for it: .*gt"]),
         ({"source": FILES, "filter": {"time_range": "yesterday"}}, ["time_range", "time"]),
-        ({"aggregate": {"measures": {"c": {"avg": "agent"}}}}, ["measure 'c'", "'agent' is String", "fits: "]),
+        ({"aggregate": {"measures": {"c": {"avg": "agent"}}}}, ["measure 'c'", "'agent' is text", "fits: "]),
         ({"format": {"csv": {"headers": ["one"]}}}, ["headers names 1 columns, there are 6"]),
     ],
 )

@@ -112,11 +112,11 @@ def test_dates_stay_dates() -> None:
     ("aggregate", "message"),
     [
         ({"group_by": "agnt"}, r"group_by: unknown column 'agnt' \(did you mean 'agent'\?\)"),
-        ({"group_by": "tags"}, r"group_by: column 'tags' is List\(String\), which is lists and structs"),
-        ({"measures": {"m": {"sum": "agent"}}}, r"measure 'm': column 'agent' is String, which is text"),
-        ({"measures": {"m": {"avg": "at"}}}, r"measure 'm': column 'at' is Datetime"),
-        ({"measures": {"m": {"std": "done"}}}, r"measure 'm': column 'done' is Boolean"),
-        ({"measures": {"m": {"median": "done"}}}, r"measure 'm': column 'done' is Boolean"),
+        ({"group_by": "tags"}, r"group_by: column 'tags' is list\(text\), which does not fit"),
+        ({"measures": {"m": {"sum": "agent"}}}, r"measure 'm': column 'agent' is text, which does not fit"),
+        ({"measures": {"m": {"avg": "at"}}}, r"measure 'm': column 'at' is datetime"),
+        ({"measures": {"m": {"std": "done"}}}, r"measure 'm': column 'done' is boolean"),
+        ({"measures": {"m": {"median": "done"}}}, r"measure 'm': column 'done' is boolean"),
         ({"measures": {"m": {"min": "tags"}}}, r"measure 'm': column 'tags'"),
         ({"measures": {"m": {"count": "x"}}}, r"measure 'm': unknown column 'x'"),
         (
@@ -127,7 +127,7 @@ def test_dates_stay_dates() -> None:
             {"measures": {"m": {"first": {"field": "agent", "order_by": "x"}}}},
             r"measure 'm' order_by: unknown column 'x'",
         ),
-        ({"time_bucket": {"field": "agent", "every": "day"}}, r"time_bucket: column 'agent' is String"),
+        ({"time_bucket": {"field": "agent", "every": "day"}}, r"time_bucket: column 'agent' is text"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_row_is_read(aggregate: dict[str, Any], message: str) -> None:

@@ -249,7 +249,7 @@ def test_what_stands_for_the_columns_that_are_not_known_yet() -> None:
         ({"rows": "agnt"}, r"pivot.rows: unknown column 'agnt' \(did you mean 'agent'\?\)"),
         ({"columns": "stats"}, r"pivot.columns: unknown column 'stats'"),
         ({"values": "mss"}, r"pivot.values: unknown column 'mss'"),
-        ({"values": "agent", "rows": "ms"}, r"pivot.values: column 'agent' is String, which is text"),
+        ({"values": "agent", "rows": "ms"}, r"pivot.values: column 'agent' is text, which does not fit"),
     ],
 )
 def test_wrong_pivot(pivot: dict[str, Any], message: str) -> None:
@@ -275,3 +275,22 @@ def test_wrong_pivot(pivot: dict[str, Any], message: str) -> None:
 def test_impossible_pivot(pivot: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Pivot.model_validate({"rows": "agent", "columns": "status"} | pivot)
+
+
+def test_a_value_that_means_every_column_is_one_column() -> None:
+    frame = pl.DataFrame({"agent": ["a", "a", "b"], "status": ["*", "^a.*$", "(*)"]})
+    assert pivoted(frame).rows(named=True) == [
+        {"agent": "a", "(*)": 0, "(*) (2)": 1, "(^a.*$)": 1},
+        {"agent": "b", "(*)": 1, "(*) (2)": 0, "(^a.*$)": 0},
+    ]
+
+
+def test_measures_that_mean_every_column_are_refused() -> None:
+    query = Query.model_validate(
+        {
+            "aggregate": {"group_by": ["agent", "status"], "measures": {"*": "count"}},
+            "pivot": {"rows": "agent", "columns": "status", "values": "*"},
+        }
+    )
+    with pytest.raises(ConfigError, match=r"the aggregation has a column '\*'"):
+        query.check(RUNS.schema)

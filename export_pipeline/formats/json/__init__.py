@@ -174,7 +174,7 @@ class Json(TextFormat):
             schema = rows.collect_schema()
             first, *others = self._spelling.parts(self.structure, self.layout)
             if self.include_metadata:
-                told = about.told() | {"schema": names_of(schema)}
+                told = self.told(schema, about)
                 first = replace(first, before="{" + self._spelling.metadata(told) + first.before[1:])
             folder = sink.path.parent
             match self.structure:
@@ -192,6 +192,14 @@ class Json(TextFormat):
             count = str(meter.rows) if self.include_metadata else None
             stage.write(self._spelling.tail(self.structure, self.layout, count).encode())
         return filed, ()
+
+    def told(self, schema: pl.Schema, about: About) -> dict[str, object] | None:
+        """Return the metadata of a document that has some."""
+        return about.told() | {"schema": names_of(schema)} if self.include_metadata else None
+
+    def read_told(self, path: Path) -> dict[str, object] | None:
+        """Return the metadata as the document has it."""
+        return self._reader(path, {}).told() if self.include_metadata else None
 
     def _held(self, table: str | None = None) -> AnyStructure:
         """Return the structure, as far as it is made of the rows of this table; None for those of the export."""
@@ -252,6 +260,9 @@ class Json(TextFormat):
 
     def read(self, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Read with DuckDB where it can, with Arrow else, after taking away the text around the records."""
+        return self._reader(path, schema).frames(schema)
+
+    def _reader(self, path: Path, schema: Mapping[str, pl.DataType]) -> Reader:
         return Reader(
             path=path,
             compression=self.compression,
@@ -259,7 +270,7 @@ class Json(TextFormat):
             layout=self.layout,
             style=self._style(schema),
             metadata=self.include_metadata,
-        ).frames(schema)
+        )
 
     @property
     def _spelling(self) -> Spelling:
@@ -278,7 +289,7 @@ class Json(TextFormat):
 
     def _style(self, schema: Mapping[str, pl.DataType]) -> Style:
         words = self.non_finite == "string" and any(dtype.is_float() for dtype in schema.values())
-        return Style(self._spelling, self.null_handling, words)
+        return Style(self._spelling, self.null_handling, words, numbers=self.decimals == "number")
 
 
 class Commas(Stage):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
 from export_pipeline.formats.json.filters import Filtered
-from export_pipeline.formats.json.spelling import INDENT, Part
+from export_pipeline.formats.json.spelling import INDENT, Part, Spelling
 from export_pipeline.formats.json.structures import METADATA
 
 _SOME = 1 << 16
@@ -46,8 +46,8 @@ class Document:
             raise ValueError(f"the document has {self._held[:40]!r} where {wanted[:40]!r} must be")
         self._held = self._held[len(wanted) :]
 
-    def described(self, text: str) -> None:
-        """Go past the metadata and this text, which begins with the brace of the document."""
+    def described(self, text: str, spelling: Spelling) -> dict[str, object]:
+        """Go past the metadata and this text, which begins with the brace of the document; return the metadata."""
         wanted = text[1:].encode()
         while wanted not in self._held and self.more():
             pass
@@ -57,7 +57,10 @@ class Document:
         about = json.loads(head[:-1] + b"}", object_pairs_hook=_once)
         if list(about) != [METADATA] or not isinstance(about[METADATA], dict):
             raise ValueError("the document does not begin with its metadata")
+        if "{" + spelling.metadata(about[METADATA]) != head.decode():
+            raise ValueError("the metadata is spelled in another way than the document")
         self._held = rest
+        return cast("dict[str, object]", about[METADATA])
 
     def rest(self) -> str:
         """Return all that is left."""
@@ -134,9 +137,15 @@ class Parts:
     """A document whose parts are read one after the other; where one is left before its end, all is opened again."""
 
     def __init__(
-        self, opened: Callable[[], IO[bytes]], parts: Sequence[Part], *, metadata: bool, end: Callable[[Document], None]
+        self,
+        opened: Callable[[], IO[bytes]],
+        parts: Sequence[Part],
+        *,
+        described: Spelling | None,
+        end: Callable[[Document], None],
     ) -> None:
-        self._opened, self._parts, self._metadata, self._end = opened, parts, metadata, end
+        """`described` is how the metadata is spelled, where there is some."""
+        self._opened, self._parts, self._described, self._end = opened, parts, described, end
         self._document: Document | None = None
         self._at = -1
         """The part that the document stands before; -1: it stands in one."""
@@ -154,8 +163,8 @@ class Parts:
 
     def _begin(self, document: Document, at: int) -> Body:
         part, self._at = self._parts[at], -1
-        if at == 0 and self._metadata:
-            document.described(part.before)
+        if at == 0 and self._described:
+            document.described(part.before, self._described)
         else:
             document.expect(part.before)
         following = self._parts[at + 1].before if at + 1 < len(self._parts) else None
@@ -212,16 +221,19 @@ class Compacted(Whole):
 
     def __init__(self, file: Filtered, depth: int) -> None:
         super().__init__(file)
-        start = b"\n" + INDENT.encode() * depth
-        self._field, self._close = start + INDENT.encode(), start + b"}"
+        close = b"\n" + INDENT.encode() * depth + b"}"
+        field = close[:-1] + INDENT.encode()
+        self._spaces = {text: text.replace(b"\n", b" ") for text in (field, close)}
 
     def cut(self, data: bytes) -> int:
         """Cut before the last line."""
         return max(0, data.rfind(b"\n"))
 
     def filter(self, data: bytes, *, last: bool) -> bytes:  # noqa: ARG002
-        """Take away the line ends inside of records."""
-        return data.replace(self._field, b"").replace(self._close, b"}")
+        """Put spaces in place of the line ends inside of records, which stay as long as they were."""
+        for old, new in self._spaces.items():
+            data = data.replace(old, new)
+        return data
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -35,7 +35,12 @@ _TYPES: dict[pl.DataType, str] = {
     pl.UInt32(): "UINTEGER",
     pl.UInt64(): "UBIGINT",
 }
-_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    # Texts as Polars keeps them, too.
+    "arrow_output_version": "1.5",
+    "produce_arrow_string_view": True,
+}
 _BATCH = 65_536
 PIECE = 1 << 22
 """Bytes of a piece: each is a query of its own, which costs a millisecond."""
@@ -64,15 +69,16 @@ def of_file(path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
 
     with path.open("rb") as file, duckdb.connect(config=_SETTINGS | {"threads": 2}) as connection, _long_lines():
         # A relation streams; `execute` would hold the whole result.
-        for batch in connection.sql(_query(file, schema)).to_arrow_reader(_BATCH):
+        for batch in connection.sql(_query(file, schema, "newline_delimited")).to_arrow_reader(_BATCH):
             yield frame_of(batch, schema)
 
 
 class Reader:
-    """Reads pieces of whole lines, each in the thread that asks; a context manager."""
+    """Reads pieces of whole records, each in the thread that asks; a context manager."""
 
-    def __init__(self, schema: pl.Schema) -> None:
-        self._schema = schema
+    def __init__(self, schema: pl.Schema, form: str) -> None:
+        """`form` is what DuckDB calls the format of a piece: ``newline_delimited`` or ``array``."""
+        self._schema, self._form = schema, form
         self._kept = contextlib.ExitStack()
         self._of_thread = threading.local()
 
@@ -82,18 +88,19 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._kept.close()
 
-    def table(self, piece: Any) -> Any:
-        """Return the rows of a piece (bytes or a buffer) as an Arrow table; LongLineError where a line is too long."""
+    def table(self, piece: Iterable[Any]) -> Any:
+        """Return the rows of a piece (bytes or buffers) as an Arrow table; LongLineError where a line is too long."""
         own = self._of_thread
         if not hasattr(own, "connection"):
             own.connection, own.file = self._open()
         own.file.seek(0)
-        left = memoryview(piece)
-        while left:
-            left = left[own.file.write(left) :]
+        for part in piece:
+            left = memoryview(part)
+            while left:
+                left = left[own.file.write(left) :]
         own.file.truncate()
         with _long_lines():
-            return own.connection.sql(_query(own.file, self._schema)).to_arrow_table()
+            return own.connection.sql(_query(own.file, self._schema, self._form)).to_arrow_table()
 
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, IO[bytes]]:
         """Return a connection, and a file in memory: DuckDB reads nothing but files."""
@@ -116,11 +123,11 @@ def _long_lines() -> Iterator[None]:
         raise
 
 
-def _query(file: IO[bytes], schema: pl.Schema) -> str:
+def _query(file: IO[bytes], schema: pl.Schema, form: str) -> str:
     """Return what reads an open file; of its own path DuckDB would take columns (``k=v/``), patterns and an ending."""
     path = f"/dev/fd/{file.fileno()}"
     columns = ", ".join(f"{_literal(name)}: {_literal(_TYPES[dtype])}" for name, dtype in schema.items())
-    return f"SELECT * FROM read_json({_literal(path)}, format = 'newline_delimited', columns = {{{columns}}})"
+    return f"SELECT * FROM read_json({_literal(path)}, format = '{form}', columns = {{{columns}}})"
 
 
 def _literal(text: str) -> str:

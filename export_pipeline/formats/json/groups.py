@@ -72,7 +72,11 @@ class Groups(Whole):
         width = 1 + self._new.groups
         # The keys are parsed at once: there may be one for each record.
         keys = [key for n, key in enumerate(found) if n % width and key is not None]
-        texts = iter(json.loads(b"[" + b",".join(keys) + b"]"))
+        given = (b"[" + b",".join(keys) + b"]").decode()
+        parsed = json.loads(given)
+        if json.dumps(parsed, ensure_ascii=False, separators=(",", ":")) != given:
+            raise ValueError("keys are spelled in another way than texts are")
+        texts = iter(parsed)
         for at in range(0, len(found), width):
             if at:
                 self._enter([next(texts) for key in found[at - width + 1 : at] if key is not None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from export_pipeline.formats.json.groups import Groups
 from export_pipeline.formats.json.lines import lines, of_file
 from export_pipeline.formats.json.listed import Members, Records
 from export_pipeline.formats.json.records import NON_FINITE, Style
-from export_pipeline.formats.json.spelling import Part, text
+from export_pipeline.formats.json.sizes import Sizes
+from export_pipeline.formats.json.spelling import Part, Spelling, text
 from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
 from export_pipeline.formats.json.writing import beside
 
@@ -40,13 +41,15 @@ class Reader:
     def frames(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
         """Yield the rows as the file holds them, in its order."""
         if self.layout == "lines":
-            yield from self._lines(schema)
+            with closing(self._lines(schema)) as found:
+                yield from found
             return
         parts = self.style.spelling.parts(self.structure, self.layout)
         said: list[int] = []
         count = 0
         opened = lambda: self.compression.decompressing(self.path)  # noqa: E731
-        with closing(Parts(opened, parts, metadata=self.metadata, end=lambda end: self._end(end, said))) as document:
+        described = self.style.spelling if self.metadata else None
+        with closing(Parts(opened, parts, described=described, end=lambda end: self._end(end, said))) as document:
             match self.structure:
                 case Flat():
                     found = self._flat(document, parts[0], schema)
@@ -54,26 +57,30 @@ class Reader:
                     found = self._nested(document, parts[0], schema)
                 case Normalized():
                     found = self._normalized(document, parts, schema)
-            for frame in found:
-                count += frame.height
-                yield frame
+            with closing(found):
+                for frame in found:
+                    count += frame.height
+                    yield frame
         # Of a normalized document it is the number of rows that it was made of, which is not in it otherwise.
         if said and said[-1] != count and not isinstance(self.structure, Normalized):
             raise ValueError(f"the document says that it has {said[-1]:,} rows, and has {count:,}")
 
-    def _flat(self, document: Parts, part: Part, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    def told(self) -> dict[str, object]:
+        """Return the metadata of a document that has some."""
+        first, *_ = self.style.spelling.parts(self.structure, self.layout)
+        with closing(Document(self.compression.decompressing(self.path))) as document:
+            return document.described(first.before, self.style.spelling)
+
+    def _flat(self, document: Parts, part: Part, schema: pl.Schema) -> Generator[pl.DataFrame]:
         opened = lambda: self._opened(document, 0, part, schema)  # noqa: E731
-        return self._rows(opened, schema, listed=Records(_indent(part)))
+        listed = Records(_indent(part))
+        return lines(opened, schema, Sizes(self.style, part.depth, around=listed.around), listed)
 
-    def _lines(self, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    def _lines(self, schema: pl.Schema) -> Generator[pl.DataFrame]:
+        sizes = Sizes(self.style)
         if self.style.plain and isinstance(self.compression, Uncompressed):
-            return of_file(self.path, schema)
-        return self._rows(lambda: self._replaced(self.compression.decompressing(self.path), schema), schema)
-
-    def _rows(
-        self, opened: Callable[[], IO[bytes]], schema: pl.Schema, *, listed: Records | None = None
-    ) -> Iterator[pl.DataFrame]:
-        return lines(opened, schema, alike=self.style.nulls != "exclude", listed=listed)
+            return of_file(self.path, schema, sizes)
+        return lines(lambda: self._replaced(self.compression.decompressing(self.path), schema), schema, sizes)
 
     def _opened(
         self,
@@ -87,7 +94,7 @@ class Reader:
         body: Filtered = document.body(at)
         if self.style.spelling.pretty:
             body = Compacted(body, part.depth)
-        return self._replaced(cast("IO[bytes]", stack(body)), schema)
+        return self._replaced(cast("IO[bytes]", stack(body)), schema, part.depth)
 
     def _end(self, document: Document, said: list[int]) -> None:
         """Compare what is behind the last part."""
@@ -100,12 +107,13 @@ class Reader:
         if self.metadata:
             said.append(int(found[1]))
 
-    def _replaced(self, file: IO[bytes], schema: Mapping[str, pl.DataType]) -> IO[bytes]:
+    def _replaced(self, file: IO[bytes], schema: Mapping[str, pl.DataType], depth: int = 0) -> IO[bytes]:
         """Return the lines with values that Arrow takes for those that are texts in place of others."""
         texts: dict[str, str] = {}
+        space = " " * len(self.style.spelling.line(depth + 1))
         for name, dtype in schema.items():
             for lead in "{,":  # before a name, never inside of one: the quote of a text is escaped there
-                begin = f"{lead}{text(name)}{self.style.spelling.colon}"
+                begin = f"{lead}{space}{text(name)}{self.style.spelling.colon}"
                 if self.style.words and dtype.is_float():
                     texts |= {f'{begin}"{word}"': f"{begin}{word}" for word in NON_FINITE}
                 if self.style.nulls == "empty" and not isinstance(dtype, pl.String):
@@ -116,14 +124,16 @@ class Reader:
         ends = {f"{self.style.spelling.colon}{word}".encode() for word in (*NON_FINITE, "null")}
         return cast("IO[bytes]", Replaced(file, replaced, ends))
 
-    def _nested(self, document: Parts, part: Part, schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    def _nested(self, document: Parts, part: Part, schema: pl.Schema) -> Generator[pl.DataFrame]:
         structure = cast("Nested", self.structure)
         names = schema.names()[: -len(structure.by)]
         keys = {name: schema[name] for name in schema.names()[-len(structure.by) :]}
         fields = pl.Schema({name: schema[name] for name in names})
         yield from (
             frame.select(schema.names())
-            for frame in self._grouped(document, 0, part, fields, keys, (b"", b""), structure.missing)
+            for frame in self._grouped(
+                document, 0, part, fields, keys, (b"", b""), structure.missing, Sizes(self.style, part.depth)
+            )
         )
 
     def _grouped(
@@ -135,7 +145,8 @@ class Reader:
         keys: Mapping[str, pl.DataType],
         wrapped: tuple[bytes, bytes],
         missing: str | None,
-    ) -> Iterator[pl.DataFrame]:
+        sizes: Sizes,
+    ) -> Generator[pl.DataFrame]:
         """Yield the records of groups with their keys as further columns."""
         ranks = [_by_number(missing) if dtype.is_integer() else str for dtype in keys.values()]
         passes: list[Groups] = []
@@ -147,23 +158,25 @@ class Reader:
         done = 0
         current: Groups | None = None
         current_keys: tuple[str, ...] = ()
-        for frame in self._rows(lambda: self._opened(document, at, part, fields, stack), fields):
-            if current is not passes[-1]:
-                current, current_keys = passes[-1], ()
-            end = done + frame.height
-            runs: list[tuple[tuple[str, ...], int]] = []
-            place = done
-            while current.begins and current.begins[0][0] < end:
-                begin, following = current.begins.popleft()
-                if begin > place:
-                    runs.append((current_keys, begin - place))
-                    place = begin
-                current_keys = following
-            runs.append((current_keys, end - place))
-            yield frame.with_columns(_columns(runs, keys, missing))
-            done = end
+        opened = lambda: self._opened(document, at, part, fields, stack)  # noqa: E731
+        with closing(lines(opened, fields, sizes)) as frames:
+            for frame in frames:
+                if current is not passes[-1]:
+                    current, current_keys = passes[-1], ()
+                end = done + frame.height
+                runs: list[tuple[tuple[str, ...], int]] = []
+                place = done
+                while current.begins and current.begins[0][0] < end:
+                    begin, following = current.begins.popleft()
+                    if begin > place:
+                        runs.append((current_keys, begin - place))
+                        place = begin
+                    current_keys = following
+                runs.append((current_keys, end - place))
+                yield frame.with_columns(_columns(runs, keys, missing))
+                done = end
 
-    def _normalized(self, document: Parts, parts: Sequence[Part], schema: pl.Schema) -> Iterator[pl.DataFrame]:
+    def _normalized(self, document: Parts, parts: Sequence[Part], schema: pl.Schema) -> Generator[pl.DataFrame]:
         structure = cast("Normalized", self.structure)
         for at, name in enumerate(structure.entities):
             lead = f"{name}."
@@ -175,14 +188,24 @@ class Reader:
 
             opened = lambda at=at, fields=fields: self._opened(document, at, parts[at], fields)  # noqa: E731
             members = Members(_indent(parts[at]), colon=self.style.spelling.colon, field=key)
+            sizes = Sizes(self.style, parts[at].depth, lead=key, around=members.around)
             last: Any = None
-            for frame in self._rows(opened, fields, listed=members):
-                last = _ascending(frame[key].cast(schema[name]), last, name)
-                yield beside(frame, {key: name} | names, schema)
+            with closing(lines(opened, fields, sizes, members)) as frames:
+                for frame in frames:
+                    last = _ascending(frame[key].cast(schema[name]), last, name)
+                    yield beside(frame, {key: name} | names, schema)
+        plain = Sizes(Style(Spelling()))
         for at, name in enumerate(structure.relationships, len(structure.entities)):
             ends = {end: schema[f"{RELATIONSHIPS}.{name}.{end}"] for end in ("from", "to")}
             found = self._grouped(
-                document, at, parts[at], pl.Schema({"to": pl.String()}), {"from": ends["from"]}, (b'{"to":', b"}"), None
+                document,
+                at,
+                parts[at],
+                pl.Schema({"to": pl.String()}),
+                {"from": ends["from"]},
+                (b'{"to":', b"}"),
+                None,
+                plain,
             )
             for frame in found:
                 yield beside(frame, {end: f"{RELATIONSHIPS}.{name}.{end}" for end in ends}, schema)

@@ -29,6 +29,8 @@ class Style:
     """What becomes of a field that is null."""
     words: bool = False
     """Whether numbers that are not finite are texts."""
+    numbers: bool = False
+    """Whether decimals are numbers."""
 
     @property
     def plain(self) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
 import polars as pl
+import pytest
 from pydantic import TypeAdapter
 
 from export_pipeline.engines.external import ExternalSort
+from export_pipeline.errors import VerificationError
 from export_pipeline.formats import About, Json
 from export_pipeline.verification import Artifact, verify
 
@@ -51,6 +54,19 @@ def written(frame: pl.DataFrame, folder: Path, **options: Any) -> Artifact:
     found = verify(artifact, form)
     assert found.rows == (artifact.rows if artifact.entries is None else artifact.entries)
     return artifact
+
+
+def assert_damage_is_found(
+    artifact: Artifact, form: Json, good: str, bad: str, said: str = "cannot be read|values differ"
+) -> None:
+    """Put a text in place of another where it is first, as if it had been written so: verification finds it."""
+    text = text_of(form, artifact.path)
+    assert good in text
+    with artifact.path.open("wb") as file, form.compression.compressing(file) as stage:
+        stage.write(text.replace(good, bad, 1).encode())
+    data = artifact.path.read_bytes()
+    with pytest.raises(VerificationError, match=said):
+        verify(artifact.replace(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), form)
 
 
 def document(frame: pl.DataFrame, folder: Path, *, exact: bool = False, **options: Any) -> Any:

@@ -19,6 +19,9 @@ from export_pipeline.errors import FormatError, VerificationError
 from export_pipeline.formats import AnyFormat, Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import by_arrow, lines
+from export_pipeline.formats.json.records import Style
+from export_pipeline.formats.json.sizes import Sizes
+from export_pipeline.formats.json.spelling import Spelling
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.test_contract import bits, proven
@@ -180,10 +183,10 @@ def test_both_readers_read_the_same(name: str, tmp_path: Path) -> None:
     form = Json(layout="lines")
     rows = form.render(pl.DataFrame([nasty.column(name), pl.Series("n", range(len(nasty.column(name))))]).lazy())
     path = form.write(rows, tmp_path / "x.ndjson").path
-    schema = rows.collect_schema()
+    schema, sizes = rows.collect_schema(), Sizes(Style(Spelling()))
     fast = pl.concat(duck.of_file(path, schema))
-    strict = pl.concat(by_arrow(lambda: path.open("rb"), schema))
-    both = pl.concat(lines(lambda: path.open("rb"), schema, alike=True))
+    strict = pl.concat(by_arrow(lambda: path.open("rb"), schema, sizes))
+    both = pl.concat(lines(lambda: path.open("rb"), schema, sizes))
     assert_frame_equal(bits(fast), bits(strict))
     assert_frame_equal(bits(both), bits(strict))
     assert_frame_equal(bits(fast), bits(rows.collect()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import json
 from pathlib import Path
@@ -14,13 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export_pipeline.errors import VerificationError
 from export_pipeline.formats import Json
 from export_pipeline.formats.json import duck
 from export_pipeline.formats.json.lines import lines
-from export_pipeline.formats.json.listed import Members, Records, ended
+from export_pipeline.formats.json.listed import Members, Records
+from export_pipeline.formats.json.records import Style
+from export_pipeline.formats.json.sizes import Sizes
+from export_pipeline.formats.json.spelling import Spelling
 from export_pipeline.formats.pieces import pieces
 from export_pipeline.verification import verify
+from export_pipeline_tests.formats.json.documents import assert_damage_is_found, json_form, written
+from export_pipeline_tests.formats.json.structures import FRAME, STRUCTURES
 from export_pipeline_tests.formats.test_contract import proven
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\":{}, \n'), max_size=6)
@@ -29,8 +31,8 @@ ROWS = st.lists(st.tuples(NAMES, st.dictionaries(st.sampled_from("ab"), NAMES)),
 
 def as_lines(records: Records, text: str, size: int = 1000) -> list[Any]:
     """Return what a strict parser reads of each line."""
-    given = ended(pieces(io.BytesIO(text.encode()), size=size))
-    return [json.loads(line) for piece in given for line in bytes(records(piece)).split(b"\n") if line.strip()]
+    given = records.uniform(pieces(io.BytesIO(text.encode()), size=size))
+    return [json.loads(line) for piece in given for line in bytes(records.lines(piece)).split(b"\n") if line.strip()]
 
 
 @pytest.mark.parametrize("pretty", [False, True])
@@ -71,7 +73,7 @@ def test_what_is_no_member_is_refused(bad: str) -> None:
 
 def test_text_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(ValueError, match="UTF8"):
-        Members()(b'"\xff":{},\n')
+        Members().lines(b'"\xff":{},\n')
 
 
 def test_duckdb_takes_no_long_lines_and_arrow_goes_on(tmp_path: Path) -> None:
@@ -103,10 +105,10 @@ def test_fields_that_are_not_there_depend_on_the_data_and_are_read_strictly(tmp_
     path = tmp_path / "x.ndjson"
     path.write_bytes(good * 500_000 + bad)
     with pytest.raises(Exception, match="Missing a name"):
-        list(lines(lambda: path.open("rb"), schema, alike=False))
+        list(lines(lambda: path.open("rb"), schema, Sizes(Style(Spelling(), "exclude"))))
     path.write_bytes(bad + good)
     with pytest.raises(Exception, match="Missing a name"):
-        list(lines(lambda: path.open("rb"), schema, alike=True))
+        list(lines(lambda: path.open("rb"), schema, Sizes(Style(Spelling()))))
 
 
 TWO = pl.DataFrame({"n": [1, 2], "l": [[1], None], "t": [None, "x"]})
@@ -147,33 +149,39 @@ def test_what_stands_for_a_value_is_a_text(pretty: bool, options: dict[str, str]
     assert_refused(form, frame, good, good.replace(b'"%s"' % word.encode(), word.encode() or b"null"), tmp_path)
 
 
-def test_metadata_says_nothing_twice(tmp_path: Path) -> None:
-    form = Json.model_validate({"include_metadata": True})
-    assert_refused(form, PLAIN, b'"metadata":{', b'"metadata":{"name":"x",', tmp_path)
+@pytest.mark.parametrize("structure", STRUCTURES, ids=["flat", "nested", "normalized"])
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"metadata": {', '"metadata": {"name": "x",'),
+        ('"name": "failed"', '"name": "passed"'),
+        ('"version": "v1"', '"version": "v2"'),
+        ('"n": "integer"', '"n": "float"'),
+        ('"name": "failed"', '"name":  "failed"'),
+        ('"name": "failed"', '"name": "\\u0066ailed"'),
+    ],
+)
+def test_metadata_is_what_was_to_be_written(structure: Any, good: str, bad: str, tmp_path: Path) -> None:
+    options = {"structure": structure, "include_metadata": True, "pretty_print": True}
+    artifact = written(FRAME, tmp_path, **options)
+    assert_damage_is_found(artifact, json_form(options), good, bad, "metadata|says of itself")
 
 
 def assert_refused(form: Json, frame: pl.DataFrame, good: bytes, bad: bytes, folder: Path) -> None:
     """Write the file, replace some bytes, and see that it does not pass."""
     artifact = form.write(frame.lazy(), folder / f"x{form.suffix}")
     verify(artifact, form)
-    with form.compression.decompressing(artifact.path) as file:
-        text = file.read()
-    assert good in text
-    changed = text.replace(good, bad)
-    data = changed if form.compression.tag == "none" else gzip.compress(changed)
-    artifact.path.write_bytes(data)
-    with pytest.raises(VerificationError, match=r"cannot be read|values differ"):
-        verify(artifact.replace(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)), form)
+    assert_damage_is_found(artifact, form, good.decode(), bad.decode())
 
 
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(0, 300_000), min_size=1, max_size=6))
 def test_files_in_memory_hold_the_last_piece_only(sizes: list[int]) -> None:
     schema = pl.Schema({"n": pl.Int64()})
-    with duck.Reader(schema) as reader:
+    with duck.Reader(schema, "newline_delimited") as reader:
         for size in sizes:
             piece = b"".join(b'{"n":%d}\n' % n for n in range(size // 10))
             if piece:
-                assert pl.Series(reader.table(piece)["n"]).to_list() == list(range(size // 10))
+                assert pl.Series(reader.table([piece])["n"]).to_list() == list(range(size // 10))
     left = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     assert not any("memfd:lines" in file for file in left)

@@ -12,10 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from export_pipeline.errors import FormatError, VerificationError
-from export_pipeline.verification import verify
+from export_pipeline.errors import FormatError
 from export_pipeline_tests.formats import nasty
-from export_pipeline_tests.formats.json.documents import document, json_form, nested, spilling, written
+from export_pipeline_tests.formats.json.documents import (
+    assert_damage_is_found,
+    document,
+    json_form,
+    nested,
+    spilling,
+    written,
+)
 
 ROWS = pl.DataFrame({"id": [1, 2, 3, 4], "agent": ["b", "a", "b", "a"], "v": [0.5, None, 1.5, 2.0]})
 AGENTS = nested({"key": "agent", "name": "agents"}, records="commands")
@@ -218,17 +224,10 @@ def test_rows_longer_than_a_block(pretty: bool, tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_found(good: str, bad: str, said: str, tmp_path: Path) -> None:
-    artifact = written(ROWS, tmp_path, **AGENTS)
-    text = artifact.path.read_text()
-    assert good in text
-    artifact.path.write_text(text.replace(good, bad, 1))
-    with pytest.raises(VerificationError, match=said):
-        verify(artifact, json_form(AGENTS))
+    assert_damage_is_found(written(ROWS, tmp_path, **AGENTS), json_form(AGENTS), good, bad, said)
 
 
 def test_swapped_rows_of_one_key_are_found(tmp_path: Path) -> None:
-    artifact = written(ROWS, tmp_path, **AGENTS)
     one, other = '{"id":2,"v":null}', '{"id":4,"v":2.0}'
-    artifact.path.write_text(artifact.path.read_text().replace(f"{one},\n{other}", f"{other},\n{one}"))
-    with pytest.raises(VerificationError, match="columns 'id', 'v'"):
-        verify(artifact, json_form(AGENTS))
+    good, bad = f"{one},\n{other}", f"{other},\n{one}"
+    assert_damage_is_found(written(ROWS, tmp_path, **AGENTS), json_form(AGENTS), good, bad, "columns 'id', 'v'")
