@@ -21,7 +21,7 @@ from export_pipeline.formats.json.records import Style
 from export_pipeline.formats.json.spelling import Part, Spelling
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
 from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure, Flat, Nested, Normalized
-from export_pipeline.formats.json.writing import Between, write_entities, write_groups, write_texts
+from export_pipeline.formats.json.writing import Between, Commas, write_entities, write_groups, write_texts
 from export_pipeline.formats.plain import TextFormat
 from export_pipeline.formats.sink import Sink
 from export_pipeline.formats.texts import refuse_non_finite, refuse_years
@@ -290,19 +290,3 @@ class Json(TextFormat):
     def _style(self, schema: Mapping[str, pl.DataType]) -> Style:
         words = self.non_finite == "string" and any(dtype.is_float() for dtype in schema.values())
         return Style(self._spelling, self.null_handling, words, numbers=self.decimals == "number")
-
-
-class Commas(Stage):
-    """Lines, cut anywhere, as the elements of an array. A line holds no raw line end but its last byte."""
-
-    pending = False
-
-    def put(self, data: bytes) -> None:
-        """Put a comma before each line end that another line follows."""
-        if not data:
-            return
-        if self.pending:
-            self.target.write(b",\n")
-        self.pending = data[-1:] == b"\n"
-        parts = memoryview(data.replace(b"\n", b",\n"))
-        self.target.write(parts[:-2] if self.pending else parts)

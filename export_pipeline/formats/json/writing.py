@@ -43,6 +43,22 @@ class Between(Stage):
             self.target.write(self._held)
 
 
+class Commas(Stage):
+    """Lines, cut anywhere, as the elements of an array. A line holds no raw line end but its last byte."""
+
+    pending = False
+
+    def put(self, data: bytes) -> None:
+        """Put a comma before each line end that another line follows."""
+        if not data:
+            return
+        if self.pending:
+            self.target.write(b",\n")
+        self.pending = data[-1:] == b"\n"
+        parts = memoryview(data.replace(b"\n", b",\n"))
+        self.target.write(parts[:-2] if self.pending else parts)
+
+
 def write_texts(rows: pl.LazyFrame, stage: Stage, style: Style, depth: int, ending: str) -> None:
     """Stream the rows as records that each end with `ending`."""
 
