@@ -49,6 +49,19 @@ FUNCTIONS: dict[Function, tuple[str, str, tuple[str, ...], Callable[[Parts], Any
 }  # fmt: skip
 
 
+def _listed(numbers: pl.Expr) -> Any:
+    """Return the numbers of a group as one list, for what is rounded on the way.
+
+    Polars adds up the rows of a group in an order that depends on its threads; those of a list in their own.
+    """
+    return numbers.implode().list
+
+
+def _product(numbers: pl.Expr) -> pl.Expr:
+    made: pl.Expr = _listed(numbers).eval(pl.element().product()).list.first()
+    return made
+
+
 def parts_of(cell: pl.Expr, number: pl.Expr, dtype: pl.DataType) -> dict[str, pl.Expr]:
     """Return each part of a group of rows of one column: of its cells, and of the numbers that they hold."""
     real = number.cast(pl.Float64)
@@ -56,12 +69,12 @@ def parts_of(cell: pl.Expr, number: pl.Expr, dtype: pl.DataType) -> dict[str, pl
     return {
         "cells": cell.count(),
         "count": number.count(),
-        "sum": exact.sum(),
+        "sum": _listed(exact).sum(),
         "least": number.min(),
         "most": number.max(),
-        "product": real.product(),
-        "mean": real.mean(),
-        "spread": real.var(ddof=0) * number.count(),
+        "product": _product(real),
+        "mean": _listed(real).mean(),
+        "spread": _listed(real).var(ddof=0) * number.count(),
     }
 
 
@@ -70,9 +83,12 @@ def merged(part: str, of: str) -> pl.Expr:
     column = pl.col(f"{of} {part}")
     if part in ("mean", "spread"):
         count, mean = pl.col(f"{of} count"), pl.col(f"{of} mean")
-        middle = (mean * count).sum() / count.sum()
-        return middle if part == "mean" else column.sum() + (count * (mean - middle) ** 2).sum()
-    return {"least": column.min, "most": column.max, "product": column.product}.get(part, column.sum)()
+        middle: pl.Expr = _listed(mean * count).sum() / count.sum()
+        return middle if part == "mean" else _listed(column).sum() + _listed(count * (mean - middle) ** 2).sum()
+    if part == "product":
+        return _product(column)
+    made: pl.Expr = {"least": column.min, "most": column.max}.get(part, _listed(column).sum)()
+    return made
 
 
 def result(function: Function, parts: Parts) -> int | float | None:
