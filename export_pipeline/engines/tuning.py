@@ -12,7 +12,7 @@ _BATCH = 10_000
 """Rows that stream at a time. With Polars' 100,000, hundreds of megabytes of finished text wait for the sink."""
 _CHOSEN = "POLARS_IDEAL_MORSEL_SIZE"
 """The variable by which somebody chooses another number."""
-_KEPT = 4 << 20
+_KEPT = 16 << 20
 """Bytes in a row that the C library keeps when they are freed."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of settings in glibc's ``mallopt(3)``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
@@ -14,7 +13,6 @@ import pytest
 
 from export_pipeline.errors import VerificationError
 from export_pipeline.formats.excel import Excel
-from export_pipeline.formats.excel.pivots.gathering import Gatherer
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.excel.office import asked, converted
@@ -71,21 +69,6 @@ def test_the_same_rows_make_the_same_bytes_whatever_the_batches(tmp_path: Path) 
     first = written(FRAME, tmp_path, form(table)).sha256
     parts = pl.concat([part.lazy() for part in FRAME.iter_slices(1_711)])
     assert written(parts, tmp_path, form(table)).sha256 == written(FRAME, tmp_path, form(table)).sha256 == first
-
-
-def test_what_is_rounded_does_not_depend_on_busy_threads() -> None:
-    values = [{"column": "cost", "function": name} for name in ("sum", "average", "product", "std")]
-    rows = pl.concat([FRAME] * 4)
-    asked = form({"name": "P", "rows": ["agent"], "values": values}).pivot_tables
-    gatherer = Gatherer(asked, rows.schema)
-    block = rows.rename({name: str(n) for n, name in enumerate(rows.columns)})
-
-    def groups(_: int) -> str:
-        return repr(gatherer.part(block).groups[0].rows())  # NaN is not equal to itself
-
-    with ThreadPoolExecutor(8) as pool:
-        first, *others = pool.map(groups, range(80))
-    assert all(other == first for other in others)
 
 
 def test_charts_draw_the_cells_of_a_pivot_table(tmp_path: Path) -> None:
