@@ -10,7 +10,7 @@ _OFFSETS = pl.Series(
     [f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}" for minutes in range(-1439, 1440)]
 )
 """Every offset from UTC, by minutes."""
-_WIDTH = {"ms": 23, "us": 26, "ns": 29}
+WIDTH = {"ms": 23, "us": 26, "ns": 29}
 """Characters of an instant of the years 0 to 9999, by unit."""
 
 
@@ -67,7 +67,7 @@ def _by_arrow(moments: pl.Series) -> pl.Series:
     import pyarrow.compute as arrow
 
     text = arrow.cast(moments.to_arrow(), pa.large_string())
-    width = _WIDTH[moments.dtype.time_unit]  # type: ignore[attr-defined]
+    width = WIDTH[moments.dtype.time_unit]  # type: ignore[attr-defined]
     longest = arrow.max(arrow.binary_length(text)).as_py()
     if longest != width:
         return _by_polars(moments)  # nothing but null, or years that need a sign

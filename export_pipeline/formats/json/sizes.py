@@ -12,11 +12,10 @@ from typing import cast
 
 import polars as pl
 
+from export_pipeline.formats import iso
 from export_pipeline.formats.json.records import Style, value
 from export_pipeline.formats.json.spelling import text
 
-_INSTANT = {"ms": 23, "us": 26, "ns": 29}
-"""Characters of an instant, by unit, as `iso` writes it."""
 _OFFSET = len("+00:00")
 _QUOTES = 2
 _QUOTE, _BACKSLASH, _CONTROLS = 34, 92, 32
@@ -77,7 +76,7 @@ class Sizes:
             case pl.Date():
                 return (_QUOTES + len("2026-03-01")) * count
             case pl.Datetime():
-                return (_QUOTES + _INSTANT[dtype.time_unit] + (_OFFSET if dtype.time_zone else 0)) * count
+                return (_QUOTES + iso.WIDTH[dtype.time_unit] + (_OFFSET if dtype.time_zone else 0)) * count
             case _ if dtype.is_integer():
                 return count + _digits(column)
             case _ if dtype.is_float():
