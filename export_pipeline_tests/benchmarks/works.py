@@ -44,8 +44,9 @@ def write(format: Any, **query: Any) -> Work:  # noqa: A002
         tables = {part: table.query("UTC", None).apply(rows) for part, table in made.tables().items()}
         few = {part: rows.head(1) for part, rows in tables.items()}
         made.write(made_of.apply(rows.head(1)), out, tables=few)  # what is imported late is imported now
-        if out.is_dir():
-            shutil.rmtree(out)
+        # A run stages into a folder of its own, and peers write a new file, too. Taking the place of a file would be
+        # another thing: ext4 then writes the whole new one to the disk first.
+        shutil.rmtree(out) if out.is_dir() else out.unlink()
         return _timed(lambda: made.write(made_of.apply(rows), out, tables=tables))
 
     return work
