@@ -33,4 +33,5 @@ def frame_of(batch: Any, schema: pl.Schema) -> pl.DataFrame:
         for name, dtype in schema.items()
         if isinstance(dtype, (pl.Date, pl.Time)) and frame.schema[name] == pl.String
     ]
-    return (frame.with_columns(late) if late else frame).cast(schema)
+    frame = frame.with_columns(late) if late else frame
+    return frame if frame.schema == schema else frame.cast(schema)  # a plan, which waits for busy threads

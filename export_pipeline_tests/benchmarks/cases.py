@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from export_pipeline_tests.benchmarks.works import (
     KEY,
@@ -75,6 +76,22 @@ SHEETS = {
     }
 }
 PIVOT = {"rows": ["agent_id"], "columns": ["status"], "values": ["cost_usd"], "totals": True}
+
+
+def _whole(kind: str, format: Any, copy: str) -> tuple[Case, ...]:  # noqa: A002
+    """Return whole runs of a format, with and without delivery, and what DuckDB makes of the same table with `copy`."""
+    ours = {
+        "": run(format),
+        ", verified": run(format, delivered=False),
+        ", of files": run(format, files=True),
+        ", of files, verified": run(format, files=True, delivered=False),
+    }
+    return (
+        *(Case(f"whole run {kind}", f"export_pipeline{which}", work, ours=True) for which, work in ours.items()),
+        Case(f"whole run {kind}", "duckdb copy of its table", duckdb_copy(copy, table=True)),
+    )
+
+
 CASES: tuple[Case, ...] = (
     Case("write csv", "export_pipeline", write("csv"), ours=True),
     Case("write csv", "export_pipeline, pivot", write("csv", pivot=PIVOT), ours=True, commands=True),
@@ -120,13 +137,10 @@ CASES: tuple[Case, ...] = (
     Case("write csv.zst", "duckdb copy", duckdb_copy("format csv, header, compression zstd")),
     Case("write json.gz", "export_pipeline", write({"json": {"compression": "gzip"}}), ours=True),
     Case("write json.gz", "duckdb copy array", duckdb_copy("format json, array true, compression gzip")),
-    Case("whole run csv", "export_pipeline", run("csv"), ours=True),
-    Case("whole run csv", "export_pipeline, of files", run("csv", files=True), ours=True),
-    Case("whole run ndjson", "export_pipeline, of files", run({"json": {"layout": "lines"}}, files=True), ours=True),
-    Case("whole run json", "export_pipeline, of files", run("json", files=True), ours=True),
-    Case("whole run parquet", "export_pipeline, of files", run("parquet", files=True), ours=True),
-    Case("whole run ndjson", "export_pipeline", run({"json": {"layout": "lines"}}), ours=True),
-    Case("whole run json", "export_pipeline", run("json"), ours=True),
+    *_whole("csv", "csv", "format csv, header"),
+    *_whole("ndjson", {"json": {"layout": "lines"}}, "format json"),
+    *_whole("json", "json", "format json, array true"),
+    *_whole("parquet", "parquet", "format parquet, codec zstd, row_group_size 5000"),
     Case("whole run json", "export_pipeline, nested", run({"json": {"structure": NESTED}}), ours=True, commands=True),
     Case(
         "whole run json",
@@ -143,7 +157,6 @@ CASES: tuple[Case, ...] = (
     ),
     Case("whole run csv", "export_pipeline, pivot", run("csv", pivot=PIVOT), ours=True, commands=True),
     Case("whole run csv", "export_pipeline, zip", run({"csv": {"compression": "zip"}}), ours=True),
-    Case("whole run parquet", "export_pipeline", run("parquet"), ours=True),
     Case("whole run parquet", "export_pipeline, partitioned", run(PARTITIONED), ours=True, commands=True),
     Case("whole run parquet", "export_pipeline, encrypted", run(ENCRYPTED), ours=True),
     Case("whole run excel", "export_pipeline", run("excel"), ours=True),

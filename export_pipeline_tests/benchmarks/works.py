@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +53,28 @@ def write(format: Any, **query: Any) -> Work:  # noqa: A002
     return work
 
 
-def run(format: Any, *, files: bool = False, **more: Any) -> Work:  # noqa: A002
+def run(format: Any, *, files: bool = False, delivered: bool = True, **more: Any) -> Work:  # noqa: A002
     """A whole run without Dagster: snapshot of a DuckDB table, write, hash, independent verification, delivery.
 
-    With `files`, of the Parquet file that peers write from, which is pinned, not copied. `more` are further options of
-    the export.
+    With `files`, of the Parquet file that peers write from, which is pinned, not copied. Not `delivered`, it ends with
+    the verification: peers do not copy, sync and read back what they wrote. `more` are further options of the export.
     """
 
     def work(source: Path, out: Path) -> float:
         from export_pipeline.config import ExportConfig
         from export_pipeline.home import Home
         from export_pipeline.parsing import parse
-        from export_pipeline.pipeline import Context
+        from export_pipeline.pipeline import STAGES, Context, plan
         from export_pipeline.pipeline import run as run_export
+
+        def verify() -> None:
+            context = Context(home, trusted=True)
+            with context.staging.held():
+                results: dict[str, Any] = {"plan": plan(context, config, datetime.now(UTC))}
+                for stage in STAGES[:-1]:
+                    results[stage.name] = stage(context, results)
+            (artifact,) = results["verify"].artifacts.values()
+            artifact.path.rename(out)
 
         home = Home(out.parent / f"{out.name}.home").create()
         store = source.with_suffix(".duckdb")
@@ -85,7 +95,10 @@ def run(format: Any, *, files: bool = False, **more: Any) -> Work:  # noqa: A002
         run_export(
             config.replace(limit=1, name="warm"), Context(home, trusted=True)
         )  # what is imported late is imported now
-        return _timed(lambda: run_export(config, Context(home, trusted=True)))
+        if delivered:
+            return _timed(lambda: run_export(config, Context(home, trusted=True)))
+        out.unlink()
+        return _timed(verify)
 
     return work
 
@@ -119,12 +132,16 @@ def polars_sink(sink: str, **options: Any) -> Work:
     return work
 
 
-def duckdb_copy(options: str) -> Work:
+def duckdb_copy(options: str, *, table: bool = False) -> Work:
+    """DuckDB's own export of the Parquet file, or of the table that our whole runs read."""
+
     def work(source: Path, out: Path) -> float:
         import duckdb
 
-        with duckdb.connect() as database:
-            return _timed(lambda: database.execute(f"copy (from '{source}') to '{out}' ({options})"))
+        place = str(source.with_suffix(".duckdb")) if table else ":memory:"
+        rows = "commands" if table else f"'{source}'"
+        with duckdb.connect(place, read_only=table) as database:
+            return _timed(lambda: database.execute(f"copy (from {rows}) to '{out}' ({options})"))
 
     return work
 

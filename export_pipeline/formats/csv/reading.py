@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import IO, Any, NamedTuple
@@ -36,12 +35,13 @@ class Reader(NamedTuple):
             self._check_header(self.header)
         with self.opened() as file:
             whole = pieces(file, *self.dialect.marks)
-            first = self._table(next(whole, b""), schema, skip=int(self.header is not None))
-            for table in itertools.chain([first], parsed(whole, lambda piece: self._table(piece, schema))):
-                if table.num_rows:
-                    yield frame_of(table, schema)
+            yield self._frame(next(whole, b""), schema, skip=int(self.header is not None))
+            yield from parsed(whole, lambda piece: self._frame(piece, schema))
 
-    def _table(self, piece: bytes, schema: pl.Schema, skip: int = 0) -> Any:
+    def _frame(self, piece: bytes, schema: pl.Schema, skip: int = 0) -> pl.DataFrame:
+        return frame_of(self._table(piece, schema, skip), schema)
+
+    def _table(self, piece: bytes, schema: pl.Schema, skip: int) -> Any:
         import pyarrow as pa
         import pyarrow.csv as arrow
 
