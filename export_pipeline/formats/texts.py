@@ -100,7 +100,7 @@ def refuse_years(frame: pl.DataFrame, start: int) -> None:
     for name, dtype in frame.schema.items():
         if isinstance(dtype, (pl.Date, pl.Datetime)):
             per_day = _PER_DAY[dtype.time_unit] if isinstance(dtype, pl.Datetime) else 1
-            days = frame[name].to_physical()
+            days = frame[name].cast(pl.Int64)  # at once, where `to_physical` makes a plan, which waits for busy threads
             low, high = _DAY_FIRST * per_day, (_DAY_LAST + 1) * per_day
             if dtype == pl.Datetime("ns"):
                 continue  # 64 bits of nanoseconds end before the year 9999
