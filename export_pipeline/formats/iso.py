@@ -68,11 +68,10 @@ def _by_arrow(moments: pl.Series) -> pl.Series:
 
     text = arrow.cast(moments.to_arrow(), pa.large_string())
     width = WIDTH[moments.dtype.time_unit]  # type: ignore[attr-defined]
-    longest = arrow.max(arrow.binary_length(text)).as_py()
-    if longest != width:
-        return _by_polars(moments)  # nothing but null, or years that need a sign
-    # Arrow writes a space between day and time; it gave the characters to nobody yet.
     size = width * (len(text) - text.null_count)
+    if memoryview(text.buffers()[1]).cast("q")[len(text)] != size or not size:
+        return _by_polars(moments)  # nothing but null, or years that need a sign, which are longer
+    # Arrow writes a space between day and time; it gave the characters to nobody yet.
     memoryview(text.buffers()[2]).cast("B")[10:size:width] = b"T" * (size // width)
     return pl.Series(moments.name, text)
 

@@ -161,7 +161,7 @@ def _written(floats: pl.Series, digits: int) -> pl.Series:
     text = io.StringIO()
     floats.to_frame().write_csv(text, include_header=False, float_precision=digits, quote_style="never")
     lines = pl.Series(floats.name, [text.getvalue()[:-1]]).str.split("\n").explode()
-    return lines.zip_with(floats.is_not_null(), pl.Series([None], dtype=pl.String))
+    return lines.zip_with(floats.is_not_null(), pl.Series([None], dtype=pl.String)) if floats.null_count() else lines
 
 
 def _away_from_zero(ties: pl.Series, digits: int) -> pl.Series:

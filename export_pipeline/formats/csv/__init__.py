@@ -163,8 +163,8 @@ class Csv(CsvOptions):
     def _inspect_texts(self, name: str, texts: pl.Series, start: int) -> None:
         if self.date_format or self.number_format or self.column_formats or self.formula_guard == "error":
             for refused, (why, cure) in cells.REFUSED.items():
-                if (wrong := (texts == refused).fill_null(value=False)).any():
-                    raise refusal(name, start, wrong, why, cure, texts)
+                if (wrong := texts == refused).any():
+                    raise refusal(name, start, wrong.fill_null(value=False), why, cure, texts)
         if self.encoding == "ascii" and self.ascii_policy == "refuse" and (wrong := beyond_ascii(texts)).any():
             raise refusal(name, start, wrong, "is not ASCII", "Use encoding: utf-8, or another ascii_policy.", texts)
         if self.quotes == "none":
