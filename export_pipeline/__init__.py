@@ -17,8 +17,8 @@ for _buffer in ("LINEARIZER", "DISTRIBUTOR", "ZIP_HEAD"):
     os.environ.setdefault(f"POLARS_DEFAULT_{_buffer}_BUFFER_SIZE", "1")
 
 # What Polars allocates with, likewise: half as many arenas as usual hold less that is free, and what was given back
-# goes after a second. 10 to 60 MB of each export of millions of rows, at the same speed.
-os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{2 * (os.cpu_count() or 1)},muzzy_decay_ms:1000")
+# goes to the system soon. 10 to 60 MB of each export of millions of rows, at the same speed.
+os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{2 * (os.cpu_count() or 1)},dirty_decay_ms:100,muzzy_decay_ms:0")
 
 if TYPE_CHECKING:
     from export_pipeline.aggregations import Aggregate
