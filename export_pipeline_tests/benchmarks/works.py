@@ -5,6 +5,7 @@ Peers keep the row order unless their name says otherwise, and neither hash nor 
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ def write(format: Any, **query: Any) -> Work:  # noqa: A002
     """Our write stage out of a snapshot: hash, checksums and all; `query` is what the export makes of its rows."""
 
     def work(source: Path, out: Path) -> float:
+        importlib.import_module("export_pipeline")  # before Polars, as in a run: it says how Polars allocates
         import shutil
 
         import polars as pl
