@@ -69,23 +69,28 @@ def pipes() -> Iterator[Callable[[int, Put], IO[bytes]]]:
 def _pump(begun: _Begun, given_up: threading.Event) -> None:
     waiting: dict[int, tuple[IO[bytes], Put]] = {}
     turn = 0
-    with contextlib.ExitStack() as files:
-        for number, file, put in iter(begun.get, None):
-            waiting[number] = files.enter_context(file), put
-            while turn in waiting and not given_up.is_set():
-                try:
-                    _copy(*waiting.pop(turn), given_up)
-                except BaseException:
-                    given_up.set()
-                turn += 1
-            if given_up.is_set():
-                files.close()  # whoever still writes hears of it
+    for number, file, put in iter(begun.get, None):
+        waiting[number] = file, put
+        while turn in waiting and not given_up.is_set():
+            try:
+                _copy(*waiting.pop(turn), given_up)
+            except BaseException:
+                given_up.set()
+            turn += 1
+        if given_up.is_set():
+            _close(waiting)  # whoever writes there hears of it
+    _close(waiting)
+
+
+def _close(waiting: dict[int, tuple[IO[bytes], Put]]) -> None:
+    for file, _ in waiting.values():
+        file.close()
 
 
 def _copy(file: IO[bytes], put: Put, given_up: threading.Event) -> None:
-    ready = select.poll()
-    ready.register(file, select.POLLIN)
     with file:
+        ready = select.poll()
+        ready.register(file, select.POLLIN)
         while not given_up.is_set():
             if ready.poll(_LOOK):
                 if not (data := file.read(_SIZE)):
