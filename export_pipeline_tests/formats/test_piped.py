@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from export_pipeline.errors import Cancelled
-from export_pipeline.formats.piped import piped
+from export_pipeline.formats.piped import piped, pipes
 from export_pipeline.formats.sink import Sink
 
 ROWS = pl.DataFrame({"n": range(200_000)})
@@ -97,3 +97,39 @@ def test_a_cancel_is_what_is_raised(tmp_path: Path) -> None:
     ):
         ROWS.lazy().sink_csv(file)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_come_in_the_order_of_their_numbers() -> None:
+    target = io.BytesIO()
+    before = _open_files()
+    with pipes() as begin:
+        files = {number: begin(number, target.write) for number in (2, 0, 1)}
+        for number in (1, 2, 0):
+            with files[number] as file:
+                file.write(b"%d" % number)
+    assert target.getvalue() == b"012"
+    assert (_open_files(), _pumps()) == (before, [])
+
+
+def test_what_fails_in_one_file_ends_those_that_wait() -> None:
+    before = _open_files()
+    with pytest.raises(BrokenPipeError), pipes() as begin:
+        later = begin(1, io.BytesIO().write)
+        with begin(0, Refusing(0).write) as file, later:
+            file.write(b"some")
+            while True:
+                later.write(b"more")
+    with pytest.raises(BrokenPipeError, match="has ended"), pipes() as begin:
+        _pumps_end(begin(0, Refusing(0).write))
+        begin(1, io.BytesIO().write)
+    assert (_open_files(), _pumps()) == (before, [])
+
+
+def _pumps_end(file: IO[bytes]) -> None:
+    """Write until nobody takes it any more."""
+    with file:
+        while True:
+            try:
+                file.write(b"some")
+            except BrokenPipeError:
+                return

@@ -20,9 +20,9 @@ from export_pipeline.formats.parquet.keys import Encryption
 from export_pipeline.formats.parquet.order import SortedBy
 from export_pipeline.formats.parquet.partitions import write_partitions
 from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read_lzo, read_partitions, read_polars
+from export_pipeline.formats.parquet.sections import write_sections
 from export_pipeline.formats.parquet.writers import polars_options, write_arrow
 from export_pipeline.formats.parts import MARKER, PartFolder
-from export_pipeline.formats.piped import piped
 from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
 from export_pipeline.lists import Names
 from export_pipeline.schemas import leaves_of, name_of
@@ -209,8 +209,7 @@ class Parquet(Format):
             with lzo.packing(sink) as pages:
                 rows.sink_parquet(pages, **polars_options(self, rows.collect_schema()))
         else:
-            with piped(sink) as file:
-                rows.sink_parquet(file, **polars_options(self, rows.collect_schema()))
+            write_sections(rows, sink, polars_options(self, rows.collect_schema()))
 
     def encode_parts(self, rows: pl.LazyFrame, folder: PartFolder, about: About, name: str) -> None:  # noqa: ARG002
         """Stream every partition into files of its own, side by side, with bounded memory and open files."""
