@@ -10,6 +10,7 @@ Polars' own sort keeps every row, or is several times slower where it is told to
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -118,15 +119,17 @@ class ExternalSort:
         self._runs.append(self._spill.write(run.head(known)))
         self._nulls += self._spill.write(run.slice(known))
 
-    def _ranges(self) -> Iterator[tuple[Key | None, Key | None, int]]:
+    def _ranges(self) -> Iterator[tuple[Key | None, Key | None, float]]:
         """Yield first key, first key of the next range (None stands for no bound), and about how many bytes it has."""
+        parts = ((key, chunk.size / len(chunk.keys)) for run in self._runs for chunk in run for key in chunk.keys)
         lo: Key | None = None
-        held = 0
-        for chunk in sorted((chunk for run in self._runs for chunk in run), key=lambda chunk: chunk.first):
-            if held >= self._budget and (lo is None or chunk.first > lo):
-                yield lo, chunk.first, held
-                lo, held = chunk.first, 0
-            held += chunk.size
+        held = 0.0
+        for key, several in itertools.groupby(sorted(parts), key=lambda part: part[0]):
+            size = sum(size for _, size in several)
+            if held and held + size > 2 * self._budget:  # fewer of them are faster
+                yield lo, key, held
+                lo, held = key, 0
+            lo, held = key if lo is None else lo, held + size
         yield lo, None, held
 
     def _in_order(self, frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from export_pipeline.files import storage_error
 
 CHUNKS = 64
 """Chunks that a run is cut into: while runs are merged, one chunk of each is in memory."""
+_KEYS = 4
+"""Keys that are known of a chunk."""
 Key = tuple[Any, ...]
 """The values of the columns that are sorted by."""
 
@@ -25,11 +28,21 @@ Key = tuple[Any, ...]
 class Chunk:
     """Some rows of a run in the file."""
 
-    first: Key
-    last: Key
+    keys: tuple[Key, ...]
+    """Some of its rows' keys, at equal distances, the first and the last among them."""
     at: int
     size: int
     """Place and size in the file; it is about as large in memory."""
+
+    @property
+    def first(self) -> Key:
+        """The key of its first row."""
+        return self.keys[0]
+
+    @property
+    def last(self) -> Key:
+        """The key of its last row."""
+        return self.keys[-1]
 
 
 class Spill:
@@ -48,12 +61,12 @@ class Spill:
         """Write sorted rows; return their chunks in order. Raises StorageError when the disk refuses."""
         step = max(1, -(-run.height // CHUNKS))
         begins = range(0, run.height, step)
-        keys = run.select(self._by)
-        firsts = keys[list(begins)].rows()
-        lasts = keys[[min(begin + step, run.height) - 1 for begin in begins]].rows()
+        ends = [min(begin + step, run.height) - 1 for begin in begins]
+        places = [b + (e - b) * n // (_KEYS - 1) for b, e in zip(begins, ends, strict=True) for n in range(_KEYS)]
+        keys = run.select(self._by)[places].rows()
         return [
-            self._put(run.slice(begin, step), first, last)
-            for begin, first, last in zip(begins, firsts, lasts, strict=True)
+            self._put(run.slice(begin, step), tuple(keys[n * _KEYS : (n + 1) * _KEYS]))
+            for n, begin in enumerate(begins)
         ]
 
     def read(self, chunk: Chunk) -> pl.DataFrame:
@@ -62,7 +75,7 @@ class Spill:
             raise ValueError("nothing was written")
         return pl.read_ipc_stream(os.pread(self._file.fileno(), chunk.size, chunk.at))
 
-    def _put(self, frame: pl.DataFrame, first: Key, last: Key) -> Chunk:
+    def _put(self, frame: pl.DataFrame, keys: tuple[Key, ...]) -> Chunk:
         packed = io.BytesIO()
         # The older form of texts holds those of the slice only, not all that its buffers hold.
         frame.write_ipc_stream(packed, compression="uncompressed", compat_level=pl.CompatLevel.oldest())
@@ -74,7 +87,7 @@ class Spill:
             self._file.flush()
         except OSError as error:
             raise storage_error(error, self._folder) from error
-        return Chunk(first, last, at, packed.tell())
+        return Chunk(keys, at, packed.tell())
 
 
 class Run:
@@ -98,20 +111,14 @@ class Run:
                 self._rest = None
                 yield rows
                 continue
-            # They are sorted: those before the key are the first ones.
-            count = int(rows.select(before(self._by, key, included=included).sum()).item())
+            # A few values in Python: a plan would wait for threads that are busy, once for each run.
+            columns = [rows[name] for name in self._by]
+            cut = bisect_right if included else bisect_left
+            count = cut(range(rows.height), key, key=lambda n: tuple(column[n] for column in columns))
             self._rest = rows.slice(count), last
             if count:
                 yield rows.head(count)
             return
-
-
-def before(by: Sequence[str], key: Key, *, included: bool = False) -> pl.Expr:
-    """Return whether a row comes before a key, or has it if `included`."""
-    found = pl.lit(included)
-    for name, value in reversed(list(zip(by, key, strict=True))):
-        found = (pl.col(name) < value) | ((pl.col(name) == value) & found)
-    return found
 
 
 def _ends_before(last: Key, key: Key | None, included: bool) -> bool:

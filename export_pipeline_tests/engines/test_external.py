@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from export_pipeline.engines import spill
 from export_pipeline.engines.external import ExternalSort
 from export_pipeline.engines.spill import Spill
 from export_pipeline.errors import StorageError, VerificationError
@@ -147,6 +148,37 @@ def test_a_squeeze_drops_no_row_that_says_something_new(
     assert_frame_equal(
         squeeze(pl.concat(found)) if found else frame, squeeze(frame.sort("k", "m", maintain_order=True))
     )
+
+
+def test_what_is_sorted_at_once_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Chunks of all runs begin and end at the same few keys, with others between them.
+    monkeypatch.setattr(spill, "CHUNKS", 8)
+    frame = rows([f"key-{n * 7919 % 24:03}" for n in range(80_000)], pl.String())
+    budget = int(frame.estimated_size() / 14)
+    with ExternalSort(["k"], tmp_path, budget=budget) as sort:
+        for part in frame.iter_slices(100):
+            sort.add(part)
+        most = max(found.estimated_size() for found in sort.sorted())
+    assert most < 1.5 * budget
+
+
+def test_a_first_key_that_has_most_is_not_sorted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rows(["a" if n % 100 else f"b{n}" for n in range(20_000)], pl.String())
+    budget = int(frame.estimated_size() / 50)
+    sorts: list[int] = []
+    in_order = ExternalSort._in_order
+    with ExternalSort(["k"], tmp_path, budget=budget) as sort:
+        for part in frame.iter_slices(100):
+            sort.add(part)
+
+        def counted(sort: ExternalSort, frames: list[pl.DataFrame]) -> pl.DataFrame:
+            sorts.append(sum(frame.height for frame in frames))
+            return in_order(sort, frames)
+
+        monkeypatch.setattr(ExternalSort, "_in_order", counted)
+        found = pl.concat(sort.sorted())
+    assert_frame_equal(found, frame.sort("k", maintain_order=True))
+    assert max(sorts) < 5_000
 
 
 def test_rows_that_get_lost_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
