@@ -5,7 +5,7 @@ the table, in tiny pieces. So rows go to a few unsorted buckets on disk first, b
 bucket, which has few of the keys, to their files.
 
 The buckets are Arrow's IPC files, whose batches leave nothing behind in memory; of each group of Parquet rows, the
-writer keeps what the footer will say, some 2 kB for each column.
+writer keeps what the footer will say, some 4 kB for each column.
 """
 
 from __future__ import annotations

@@ -69,12 +69,13 @@ def read_lzo(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFr
 
 def read_polars(form: Parquet, path: Path, schema: pl.Schema) -> Iterator[pl.DataFrame]:
     """Read with Polars; what was asked of the footer is looked up in it."""
-    import pyarrow.parquet as arrow
-
-    rows = pl.scan_parquet(path, glob=False)
+    key = form.secret_key
+    rows = pl.scan_parquet(
+        path, glob=False, decryption=None if key is None else pl.ParquetDecryptionProperties(footer_key=key)
+    )
     if (names := rows.collect_schema().names()) != schema.names():
         raise FormatError(f"the columns are {names}, not {schema.names()}")
-    with arrow.ParquetFile(path, pre_buffer=False) as file:
+    with open_arrow(form, path) as file:
         _compare(form, file)
     for batch in rows.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"):
         yield batch.cast(schema)

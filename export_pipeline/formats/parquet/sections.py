@@ -1,6 +1,6 @@
 """Sections: a file of many row groups is written as several small files, one after another, that are joined on the way.
 
-Of each column of each row group, Polars' writer keeps some 2 kB until the footer is written. A section's footer comes
+Of each column of each row group, Polars' writer keeps some 4 kB until the footer is written. A section's footer comes
 soon; what is kept of it is what the whole file's will say, some 100 bytes for each column of a row group.
 """
 
@@ -19,20 +19,14 @@ from export_pipeline.schemas import leaves_of
 
 COLUMNS = 2_000
 """Columns of row groups in a section, at most; one row group at least."""
-LARGE = 65_536
-"""Rows of a row group from which on a file has too few of them to be worth it."""
 
 
 def write_sections(rows: pl.LazyFrame, sink: BinaryIO, options: dict[str, Any]) -> None:
-    """Stream through Polars' Parquet sink with these options, in sections where there may be many row groups.
-
-    What is encrypted is bound to its place, and is never in sections.
-    """
+    """Stream through Polars' Parquet sink with these options."""
     schema = rows.collect_schema()
-    size = options["row_group_size"]
     # With a column that is not nested it is known where pages end.
     column = next((name for name, dtype in reversed(schema.items()) if not dtype.is_nested()), None)
-    if column is None or size is None or size >= LARGE or "encryption" in options:
+    if column is None:
         with piped(sink) as file:
             rows.sink_parquet(file, **options)
         return
@@ -41,7 +35,7 @@ def write_sections(rows: pl.LazyFrame, sink: BinaryIO, options: dict[str, Any]) 
         target = pl.PartitionBy(
             "",
             file_path_provider=provide,
-            max_rows_per_file=size * max(1, COLUMNS // leaves),
+            max_rows_per_file=options["row_group_size"] * max(1, COLUMNS // leaves),
             approximate_bytes_per_file=None,
         )
         rows.sink_parquet(target, **options)

@@ -16,6 +16,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from export_pipeline.errors import ConfigError, FormatError, VerificationError
+from export_pipeline.formats.parquet.readers import open_arrow
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.pairwise import pairwise
@@ -200,9 +201,17 @@ def test_everything_goes_through_the_other_writer(tmp_path: Path) -> None:
     proven(parquet(bloom_filters=["text"]), nasty.table(), tmp_path)
 
 
-def test_an_encrypted_file_needs_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [2, "auto"], ids=["by Arrow", "by Polars"])
+def test_everything_is_encrypted(size: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORT_PARQUET_KEY", base64.b64encode(KEY).decode())
-    form = parquet(encryption={"key": {"env": "EXPORT_PARQUET_KEY"}})
+    form = parquet(encryption={"key": {"env": "EXPORT_PARQUET_KEY"}}, row_group_size=size)
+    proven(form, nasty.table(), tmp_path)
+
+
+@pytest.mark.parametrize("size", [10, "auto"], ids=["by Arrow", "by Polars"])
+def test_an_encrypted_file_needs_its_key(size: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPORT_PARQUET_KEY", base64.b64encode(KEY).decode())
+    form = parquet(encryption={"key": {"env": "EXPORT_PARQUET_KEY"}}, row_group_size=size)
     frame = pl.DataFrame({"n": range(100), "t": ["a very secret text"] * 100})
     artifact = proven(form, frame, tmp_path)
     raw = artifact.path.read_bytes()
@@ -211,6 +220,13 @@ def test_an_encrypted_file_needs_its_key(tmp_path: Path, monkeypatch: pytest.Mon
         pq.read_table(artifact.path)
     back = pl.read_parquet(artifact.path, decryption=pl.ParquetDecryptionProperties(footer_key=KEY))
     assert_frame_equal(back, frame)
+    with duckdb.connect() as database:
+        database.execute(f"PRAGMA add_parquet_key('k', '{base64.b64encode(KEY).decode()}')")
+        query = f"FROM read_parquet('{artifact.path}', encryption_config = {{footer_key: 'k'}})"
+        assert_frame_equal(database.sql(query).pl(), frame)
+    with open_arrow(form, artifact.path) as file:
+        assert_frame_equal(pl.DataFrame(pl.from_arrow(file.read())), frame)
+        assert file.metadata.num_row_groups == (10 if size == 10 else 1)
     assert base64.b64encode(KEY).decode() not in str(form) + artifact.model_dump_json() + form.model_dump_json()
     monkeypatch.setenv("EXPORT_PARQUET_KEY", base64.b64encode(KEY[::-1]).decode())
     with pytest.raises(VerificationError, match="cannot be read"):
@@ -262,7 +278,7 @@ OPTIONS: dict[str, list[Any]] = {
 
 
 def _allowed(row: dict[str, Any]) -> bool:
-    return not (row.get("encryption") and (row.get("bloom_filters") or row.get("sorting_columns")))
+    return not (row.get("encryption") and row.get("bloom_filters"))
 
 
 ROWS = pairwise(OPTIONS, _allowed)

@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from export_pipeline.errors import Cancelled, FormatError, StorageError
 from export_pipeline.formats.about import About
 from export_pipeline.formats.parquet import Parquet, joined, sections, thrift
-from export_pipeline.formats.parquet.writers import polars_options
+from export_pipeline.formats.parquet.writers import LARGE, polars_options
 from export_pipeline.formats.sink import Sink
 from export_pipeline_tests.formats import nasty
 from export_pipeline_tests.formats.parquet.test_parquet import CODECS, parquet
@@ -167,16 +167,10 @@ def test_row_groups_beyond_the_largest_number_have_none(monkeypatch: pytest.Monk
     assert pl.read_parquet(data).equals(FRAMES["plain"].head(80))
 
 
-@pytest.mark.parametrize("size", ["auto", sections.LARGE])
+@pytest.mark.parametrize("size", ["auto", LARGE])
 def test_large_row_groups_need_no_sections(size: Any) -> None:
-    frame = pl.DataFrame({"n": range(sections.LARGE * 9 if size != "auto" else 1000)})
+    frame = pl.DataFrame({"n": range(LARGE * 9 if size != "auto" else 1000)})
     assert encoded(frame, parquet(row_group_size=size)) == alone(frame, parquet(row_group_size=size))
-
-
-def test_what_is_encrypted_is_not_moved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EXPORT_K", "YmVuY2htYXJrIG9mIDE2Yg==")
-    form = parquet(row_group_size=10, encryption={"key": {"env": "EXPORT_K"}}).using(["EXPORT_K"])
-    proven(form, FRAMES["plain"], tmp_path)
 
 
 def test_a_disk_that_is_full_in_a_later_section_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
