@@ -68,7 +68,7 @@ class Parquet(Format):
     """Whether an empty file `_SUCCESS` follows when all parts are there. Only where the output is a folder."""
     encryption: Encryption | None = None
     """Encrypt the file with a key from the environment: `{key: {env: EXPORT_KEY}}`. With small row groups Arrow writes
-    such a file, in flat memory but with one core; with `auto` it takes a third of the time."""
+    such a file, in flat memory but with one core; with `auto` it takes half of the time."""
 
     _environment: tuple[str, ...] = PrivateAttr(default=())
 

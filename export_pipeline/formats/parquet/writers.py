@@ -18,6 +18,7 @@ LARGE = 65_536
 AUTO_ARROW = 131_072
 """Rows in a group that Arrow's writer makes of `auto`: they are held in memory until the group is complete."""
 _BATCH = 10_000
+_TEXT = "BYTE_ARRAY"
 
 
 def arrow_schema(form: Parquet, schema: pl.Schema) -> Any | None:
@@ -84,17 +85,20 @@ def write_arrow(form: Parquet, rows: pl.LazyFrame, sink: BinaryIO) -> None:
     declared = arrow_schema(form, schema) or pl.DataFrame(schema=schema).to_arrow().schema
     if form.notes:
         declared = declared.with_metadata(form.notes)
+    leaves = _leaves(declared)
     check = SortCheck(form.sorting_columns)
     with arrow.ParquetWriter(
         _File(sink),
         declared,
         compression=form.compression.tag,
         compression_level=getattr(form.compression, "level", None),
+        # Arrow does not give up a dictionary that makes a small group larger, as those of numbers do.
+        use_dictionary=[leaf.path for leaf in map(leaves.column, range(len(leaves))) if leaf.physical_type == _TEXT],
         write_statistics=form.statistics,
         write_page_index=form.statistics,
         data_page_size=form.page_size,
         bloom_filter_options={name: {"ndv": size, "fpp": 0.01} for name in form.bloom_filters} or None,
-        sorting_columns=sorting(_leaves(declared), form.sorting_columns),
+        sorting_columns=sorting(leaves, form.sorting_columns),
         encryption_properties=None if (key := form.secret_key) is None else create_encryption_properties(key),
     ) as writer:
         for groups in _groups(rows, max(1, _BATCH // size) * size):
