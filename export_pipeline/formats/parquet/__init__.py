@@ -143,6 +143,11 @@ class Parquet(Format):
         return self.row_group_size != "auto" and self.row_group_size < LARGE
 
     @property
+    def is_sectioned(self) -> bool:
+        """Whether a file is written in sections: it may have many row groups, and nothing binds them to their place."""
+        return self._many_groups and self.encryption is None
+
+    @property
     def _is_lzo(self) -> bool:
         return self.compression.tag == "lzo"
 
@@ -218,7 +223,7 @@ class Parquet(Format):
                 rows.sink_parquet(pages, **polars_options(self, rows.collect_schema()))
         else:
             options = polars_options(self, rows.collect_schema())
-            if self._many_groups:
+            if self.is_sectioned:
                 write_sections(rows, sink, options)
             else:
                 with piped(sink) as file:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import polars as pl
 
 from export_pipeline.formats.parquet import hive
+from export_pipeline.formats.parquet.sections import write_sections
 from export_pipeline.formats.parquet.writers import polars_options
 from export_pipeline.formats.parts import PartFolder, PartSink
 
@@ -34,7 +35,11 @@ def write_partitions(form: Parquet, rows: pl.LazyFrame, folder: PartFolder) -> N
     inside = pl.Schema({name: dtype for name, dtype in schema.items() if name not in form.partition_by})
     options = polars_options(form, inside)
     if not form.partition_by:
-        rows.sink_parquet(folder.part(f"{hive.folder(form.constants, [])}/part-0{form.extension}"), **options)  # type: ignore[call-overload]
+        part = cast("BinaryIO", folder.part(f"{hive.folder(form.constants, [])}/part-0{form.extension}"))
+        if form.is_sectioned:
+            write_sections(rows, part, options)
+        else:
+            rows.sink_parquet(part, **options)
         return
     provide = _provider(form, folder)
     for bucket in _buckets(form, rows, folder):

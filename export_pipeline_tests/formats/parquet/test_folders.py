@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from export_pipeline.errors import FormatError, VerificationError
-from export_pipeline.formats.parquet import hive
+from export_pipeline.formats.parquet import hive, joined, sections
 from export_pipeline.names import check_relative
 from export_pipeline.verification import verify
 from export_pipeline_tests.formats import nasty
@@ -87,6 +87,24 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_constant_keys_alone_make_a_folder(tmp_path: Path) -> None:
     artifact = written(parquet(partition_values={"dt": "2026-11-23", "full": True, "v": 2}), sample(), tmp_path)
     assert [part.name for part in artifact.parts] == ["dt=2026-11-23/full=true/v=2/part-0.parquet"]
+
+
+def test_constant_keys_alone_make_a_file_of_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections, "COLUMNS", 8)
+    begun: list[joined.Joined] = []
+    begin = joined.Joined.begin
+
+    def counted(file: joined.Joined) -> None:
+        begun.append(file)
+        begin(file)
+
+    monkeypatch.setattr(joined.Joined, "begin", counted)
+    form = parquet(partition_values={"dt": "2026-11-23"}, row_group_size=10)
+    artifact = written(form, sample(), tmp_path)
+    verify(artifact, form)
+    assert len(begun) > 2
+    (part,) = artifact.parts
+    assert_frame_equal(pl.read_parquet(artifact.path / part.name, hive_partitioning=False), sample())
 
 
 def test_no_rows_are_no_parts(tmp_path: Path) -> None:
