@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from export_pipeline import interrupts
 from export_pipeline.errors import Cancelled, NotFoundError, SourceUnavailableError
 from export_pipeline.instance import Instance, NobodyListensError
 from export_pipeline.launches import Launch
@@ -35,6 +36,7 @@ def follow(instance: Instance, launch: Launch, watch: Watch) -> tuple[str, str]:
     cursor: str | None = None
     while True:
         try:
+            interrupts.check()
             if interrupted or (asked is not None and time.monotonic() - asked > AGAIN):
                 interrupted, asked = False, time.monotonic()
                 watch({"waiting": "cancelling"})
@@ -53,6 +55,7 @@ def follow(instance: Instance, launch: Launch, watch: Watch) -> tuple[str, str]:
             cure = f"export-pipeline status {run_id} shows what became of the run."
             raise SourceUnavailableError(error.message, cure=cure) from error
         except KeyboardInterrupt:
+            interrupts.heard()
             interrupted = True
 
 
@@ -69,17 +72,19 @@ def _launched(instance: Instance, launch: Launch) -> tuple[str, bool]:
 
     asking = threading.Thread(target=ask, name="launch", daemon=True)
     asking.start()
-    interrupts = 0
+    presses = 0
     while asking.is_alive():
         try:
+            interrupts.check()
             asking.join(0.1)
         except KeyboardInterrupt:
-            interrupts += 1
-            if interrupts > 1:
+            interrupts.heard()
+            presses += 1
+            if presses > 1:
                 raise
     if errors:
-        raise Cancelled("cancelled before it began") if interrupts else errors[0]
-    return answers[0], interrupts > 0
+        raise Cancelled("cancelled before it began") if presses else errors[0]
+    return answers[0], presses > 0
 
 
 def told(event: dict[str, Any]) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from export_pipeline import labels
+from export_pipeline import interrupts, labels
 from export_pipeline.errors import ConfigError, ExportError, NotFoundError
 from export_pipeline.home import Home
 from export_pipeline.instance import Instance, NobodyListensError, is_claimed
@@ -63,6 +63,7 @@ class ExportService:
 
         Raises `ConfigError` or `NotFoundError` where nothing was launched; a run that failed is a result.
         """
+        interrupts.check()  # nothing begins that was stopped before
         instance = None if launch.private else Instance.find(self.home)
         if instance is None:
             return self._in_worker(launch, watch)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from export_pipeline import interrupts
 from export_pipeline.home import Home
 
 MODULE = "export_pipeline.defs.worker"
@@ -71,6 +72,7 @@ class Worker:
                         self._last = message
                 self._process.wait()
             except KeyboardInterrupt:
+                interrupts.heard()
                 if self.cancelled:
                     self._process.kill()
                 self.cancelled = True
@@ -97,6 +99,7 @@ class Worker:
         """Return what the worker said next, nothing if it is silent, None if it is gone."""
         if self.cancelled and time.monotonic() > self._deadline:
             self._process.kill()
+        interrupts.check()
         try:
             return self._messages.get(timeout=0.1)
         except queue.Empty:

@@ -7,8 +7,9 @@ second the cure, the third the command to try again.
 from __future__ import annotations
 
 import os
-import signal
 import sys
+
+from export_pipeline import interrupts
 
 CANCELLED = 130
 
@@ -16,9 +17,7 @@ CANCELLED = 130
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     try:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores one of them, and that is meant
-                signal.signal(number, signal.default_int_handler)
+        interrupts.listen()
         from export_pipeline.cli.commands import run
 
         code = run(sys.argv[1:])

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from export_pipeline import interrupts
 from export_pipeline.cli import CANCELLED, failures
 from export_pipeline.errors import Cancelled, ExportError
 from export_pipeline.home import VARIABLE, Home
@@ -99,13 +100,15 @@ def run(arguments: list[str]) -> int:
         return failures.tell(arguments, *failures.of_usage(error), 2)
     except (click.Abort, KeyboardInterrupt, Cancelled) as error:
         return failures.tell(arguments, str(error) or failures.CANCELLED[0], failures.CANCELLED[1], CANCELLED)
+    except SystemExit:
+        raise
     except ExportError as error:
         failures.trace()
         return failures.tell(arguments, error.message, error.cure or error.usual_cure, error.exit_code)
     except BrokenPipeError:
         return 1
-    except Exception as error:  # what nobody foresaw is told like everything else
-        if failures.interrupted(error):
+    except BaseException as error:  # what nobody foresaw is told like everything else, a panic of Rust, too
+        if interrupts.missed():  # a library made an error of its own of it
             return failures.tell(arguments, *failures.CANCELLED, CANCELLED)
         failures.trace()
         return failures.tell(arguments, *failures.of_unforeseen(error), 1)

@@ -68,16 +68,7 @@ def of_usage(error: click.ClickException) -> tuple[str, str]:
     return cause[:1].lower() + cause[1:], f"{path} --help shows what it takes."
 
 
-def interrupted(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C is behind an error: libraries turn one that arrives inside them into their own."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def of_unforeseen(error: Exception) -> tuple[str, str]:
+def of_unforeseen(error: BaseException) -> tuple[str, str]:
     """Return cause and cure of an error that nobody foresaw."""
     told = one_line(str(error))
     cause = f"an error that nobody foresaw: {type(error).__name__}" + (f": {told}" if told else "")

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 
+from export_pipeline import interrupts
 from export_pipeline.catalog import Catalog
 from export_pipeline.cli import failures
 from export_pipeline.cli.ports import address, free_port
@@ -32,7 +33,7 @@ def serve(home: Home, host: str, port: int) -> int:
     from export_pipeline.defs.lives import bury_abandoned
 
     screen = Screen()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control hands on a deaf ear
+    interrupts.listen(signal.SIGINT)  # a shell without job control hands on a deaf ear
     with claimed(home.create()) as mine:
         if not mine:
             return _is_up(screen, home)
@@ -82,6 +83,7 @@ def _wait(instance: Instance, servers: Servers, screen: Screen) -> None:
     deadline = time.monotonic() + START
     with screen.progress("starting Dagster", steps=False):
         while time.monotonic() < deadline:
+            interrupts.check()
             if not servers.running:
                 raise ExportError(f"Dagster did not start: {servers.said()}", cure=f"All it said is in {servers.log}.")
             with suppress(ExportError):
@@ -108,6 +110,7 @@ def _watch(home: Home, instance: Instance, servers: Servers, screen: Screen) -> 
     stopped = threading.Event()
     with open_instance(home) as dagster:
         while not stopped.wait(LOOK):
+            interrupts.check()
             if not servers.running:
                 screen.failure("Dagster ended by itself", f"What it said is in {servers.log}.", failures.command("up"))
                 return 1

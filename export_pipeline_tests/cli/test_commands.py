@@ -18,32 +18,28 @@ from export_pipeline.errors import Cancelled, SourceError, StorageError
 HEAVY = ("dagster", "polars", "pyarrow", "pydantic", "duckdb", "sqlalchemy", "openpyxl", "httpx", "rich", "numpy")
 
 
-def _imports(*arguments: str) -> tuple[set[str], float]:
-    """Return the heavy libraries that a command imports, and the CPU seconds that it takes."""
+def _imports(*arguments: str) -> set[str]:
+    """Return the heavy libraries that a command imports: what it waits for."""
     script = (
-        "import json, sys, time\n"
+        "import json, sys\n"
         "from export_pipeline.cli.commands import run\n"
         f"code = run({list(arguments)!r})\n"
         f"found = [name for name in {HEAVY!r} if name in sys.modules]\n"
-        "print(json.dumps([code, found, time.process_time()]), file=sys.stderr)"
+        "print(json.dumps([code, found]), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    code, found, seconds = json.loads(done.stderr.splitlines()[-1])
+    code, found = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
-    return set(found), seconds
+    return set(found)
 
 
 def test_help_is_instant() -> None:
-    found, seconds = _imports("--help")
-    assert found == set()
-    assert seconds < 0.3
+    assert _imports("--help") == set()
 
 
 @pytest.mark.parametrize("arguments", [("list",), ("validate",), ("schema",), ("status",), ("init", "--help")])
 def test_dagster_only_where_it_is_needed(home: Path, arguments: tuple[str, ...]) -> None:
-    found, seconds = _imports("--home", str(home), *arguments)
-    assert "dagster" not in found
-    assert seconds < 3  # about one on a quiet machine
+    assert "dagster" not in _imports("--home", str(home), *arguments)
 
 
 def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,12 +58,12 @@ def test_a_receiver_that_hangs_up_or_sleeps_is_transient(receiver: Receiver, inc
     receiver.replies = [(0, {}, "")]
     (error,) = notify(notifications({"webhook": {"url": receiver.url, "attempts": 1}}), FAILURE, incidents)
     assert error.transient
-    receiver.delay = 1.5
+    receiver.delay = 3
     slow = notifications({"webhook": {"url": receiver.url, "attempts": 1, "timeout": "1s"}})
     started = time.monotonic()
     (error,) = notify(slow, FAILURE, incidents)
     assert error.transient
-    assert 1 <= time.monotonic() - started < 1.4
+    assert 1 <= time.monotonic() - started < 2.5
 
 
 def test_nobody_there_is_transient_and_says_how_often_it_was_tried(
