@@ -115,18 +115,7 @@ def _taken(handle: int) -> bool:
 
 def is_claimed(home: Home) -> bool:
     """Return whether an `up` of this home lives."""
-    try:
-        handle = os.open(home.dagster / LOCK, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
+    return files.is_locked(home.dagster / LOCK)
 
 
 class NobodyListensError(SourceUnavailableError):

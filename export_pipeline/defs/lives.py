@@ -17,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 
 from export_pipeline import labels
-from export_pipeline.files import storage_error
+from export_pipeline.files import is_locked, storage_error
 from export_pipeline.home import Home
 
 FOLDER = "workers"
@@ -56,18 +56,7 @@ def alive(dagster: Path, run_id: str) -> Iterator[None]:
 
 def lives(dagster: Path, run_id: str) -> bool:
     """Return whether the process of this run lives, if it is one that holds a lock."""
-    try:
-        handle = os.open(_lock(dagster, run_id), os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
+    return is_locked(_lock(dagster, run_id))
 
 
 def forget(dagster: Path, run_id: str) -> None:
