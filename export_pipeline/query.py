@@ -135,7 +135,7 @@ class Query(Options):
             self._check_sort(schema, self.sort)
             made = {new: schema[old] for old, new in self.columns.check(schema.names()).items()}
         refuse_patterns(made, "the result")
-        return pl.Schema(made)
+        return self.columns.types(made)
 
     def needs(self, schema: pl.Schema) -> list[str]:
         """Return the source's columns that the query reads, in the source's order; always at least one."""
@@ -234,7 +234,8 @@ class Query(Options):
         else:
             # Of single rows, columns that are left out need not have been read.
             chosen = self.columns.pick(names) if self.aggregate is None else self.columns.check(names)
-        return rows.select(pl.col(old).alias(new) for old, new in chosen.items())
+        rows = rows.select(pl.col(old).alias(new) for old, new in chosen.items())
+        return rows if self.columns.timezone is None else rows.cast(self.columns.types(rows.collect_schema()))
 
     def _check_sort(self, schema: pl.Schema, keys: Iterable[Sort]) -> None:
         seen: set[str] = set()

@@ -161,6 +161,25 @@ def leaves_of(dtype: pl.DataType) -> Iterator[pl.DataType]:
         yield dtype
 
 
+def zoned(dtype: pl.DataType, zone: str) -> pl.DataType:
+    """Return a type with all its times in a time zone; casting to it keeps the moments, those without a zone are UTC.
+
+    >>> zoned(pl.List(pl.Datetime("us", "UTC")), "Europe/Berlin")
+    List(Datetime(time_unit='us', time_zone='Europe/Berlin'))
+    """
+    if isinstance(dtype, pl.Datetime):
+        return pl.Datetime(dtype.time_unit, zone)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({name: zoned(inner, zone) for name, inner in fields_of(dtype).items()})
+    if isinstance(dtype, pl.List):
+        return pl.List(zoned(instance(dtype.inner), zone))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(zoned(instance(dtype.inner), zone), dtype.size)
+    if isinstance(dtype, pl.Map):
+        return pl.Map(zoned(instance(dtype.key), zone), zoned(instance(dtype.value), zone))
+    return dtype
+
+
 def instance(dtype: Any) -> pl.DataType:
     """Return the type as an object: Polars also takes the bare class."""
     made = dtype() if isinstance(dtype, type) else dtype

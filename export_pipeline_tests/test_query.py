@@ -37,6 +37,40 @@ def test_nothing_to_do_changes_nothing() -> None:
     assert Query(limit=5000).sentence() == "the first 5,000 rows"
 
 
+def test_times_in_a_zone() -> None:
+    """The moments stay, whatever holds them; those without a zone are UTC, as filters read them."""
+    zone, at = "Europe/Berlin", pl.col("at")
+    given = rows().with_columns(
+        naive=at.dt.replace_time_zone(None),
+        fine=at.cast(pl.Datetime("ns", "UTC")),
+        listed=pl.concat_list(at, None),
+        held=pl.struct(at=at, id="id"),
+        day=at.dt.date(),
+    )
+    result = run(given, columns={"timezone": zone, "rename": {"at": "when"}})
+    local = given.select(at.dt.convert_time_zone(zone)).to_series()
+    assert result["when"].equals(local)
+    assert result["naive"].equals(local)
+    assert result["fine"].equals(local.cast(pl.Datetime("ns", zone)))
+    assert result["listed"].list.first().equals(local)
+    assert result["held"].struct["at"].equals(local)
+    assert result.drop("when", "naive", "fine", "listed", "held").equals(
+        given.drop("at", "naive", "fine", "listed", "held")
+    )
+    hours = run(given, columns={"include": ["at"], "timezone": zone}, filter=FAILED)["at"].dt.to_string("%H:%M %z")
+    assert hours[:2].to_list() == ["01:00 +0100", "03:30 +0100"]
+    assert hours[-1:].to_list() == ["01:30 +0200"]  # summer time began in between
+    last = {"group_by": "agent", "measures": {"last": {"max": "at"}}}
+    assert run(given, aggregate=last, columns={"timezone": zone})["last"].dtype == pl.Datetime("us", zone)
+    pivot = {"rows": "agent", "columns": "status", "values": "at", "function": "max"}
+    assert run_pivot(given, pivot, zone) == {pl.Datetime("us", zone)}
+
+
+def run_pivot(given: pl.DataFrame, pivot: dict[str, Any], zone: str) -> set[pl.DataType]:
+    made = Query.model_validate({"pivot": pivot, "columns": {"timezone": zone}}).apply(given.lazy()).collect()
+    return set(made.drop("agent").dtypes)
+
+
 def test_the_parts_apply_in_order() -> None:
     result = run(
         rows(),
@@ -133,6 +167,10 @@ def test_needs(query: dict[str, Any], needed: list[str]) -> None:
             r"(?s)'who' is the new name of 'agent'.*write 'agent'",
         ),
         ({"columns": ["iid"]}, r"columns.include: column 'iid' is unknown"),
+        (
+            {"columns": {"exclude": "at", "timezone": "Europe/Berlin"}},
+            r"columns.timezone: no column holds dates with time",
+        ),
         ({"aggregate": {"group_by": "agent"}, "sort": ["ms"]}, r"sort: unknown column 'ms' \(valid: agent\)"),
         ({"aggregate": {"group_by": "agent"}, "columns": ["ms"]}, r"columns.include: column 'ms' is unknown"),
         (

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+import polars as pl
 from pydantic import Field, model_validator
 
+from export_pipeline import times
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.lists import Names
 from export_pipeline.options import Options
+from export_pipeline.schemas import leaves_of, zoned
 
 
 class Columns(Options):
-    """Which columns, under which names, in which order. All names are those before renaming; a list is `include`.
+    """Which columns, under which names, in which order and zone; a list is `include`.
 
+    All names are those before renaming.
     Of the columns that a pivot makes of values, those to be left out, renamed or moved may be missing in a run.
     """
 
@@ -28,6 +32,9 @@ class Columns(Options):
     """New names: column -> name in the file."""
     order: Names = Field(default_factory=list)
     """Columns that come first, in this order; the others follow as they were."""
+    timezone: times.ZoneName | None = None
+    """Time zone that times are written in, such as `Europe/Berlin`; those without a zone are read as UTC. Null: as the
+    source has them."""
 
     @model_validator(mode="after")
     def _once(self) -> Columns:
@@ -69,6 +76,21 @@ class Columns(Options):
     def pick(self, names: Sequence[str]) -> dict[str, str]:
         """Return the same as `check` for rows that may lack columns which are left out."""
         return self._named(self._kept(names))
+
+    def types(self, schema: Mapping[str, pl.DataType]) -> pl.Schema:
+        """Return what columns of these types are written as.
+
+        Raises:
+            ConfigError: There is a time zone, and nothing that it could hold for.
+        """
+        if self.timezone is None:
+            return pl.Schema(schema)
+        if not any(isinstance(leaf, pl.Datetime) for dtype in schema.values() for leaf in leaves_of(dtype)):
+            raise ConfigError(
+                f"columns.timezone: no column holds dates with time, which {self.timezone!r} could be the zone of",
+                cure="Leave it out; dates and times of day have no zone.",
+            )
+        return pl.Schema({name: zoned(dtype, self.timezone) for name, dtype in schema.items()})
 
     def check_later(self, known: Sequence[str]) -> None:
         """Check what can be checked while only some of the columns' names are known.
@@ -118,6 +140,8 @@ class Columns(Options):
             parts.append(_renamed(self.rename))
         if self.order:
             parts.append(f"{', '.join(self.order)} first")
+        if self.timezone is not None:
+            parts.append(f"times in {self.timezone}")
         return f"columns: {'; '.join(parts)}" if parts else ""
 
 

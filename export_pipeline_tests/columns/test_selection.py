@@ -65,6 +65,7 @@ def test_wrong_choice(columns: Any, message: str) -> None:
         ({"include": ["a"], "exclude": ["a"]}, "both included and excluded"),
         ({"rename": {"a": " "}}, "the new name of 'a' is empty"),
         ({"renam": {}}, "did you mean 'rename'"),
+        ({"timezone": "Europe/Berln"}, "Europe/Berlin"),
     ],
 )
 def test_impossible_choice(columns: Any, message: str) -> None:

@@ -52,7 +52,7 @@ class Excel(SheetOptions, Format):
     """Excel workbook (.xlsx): styled header, table, fixed header row, filter; many rows go on in further sheets.
 
     Cells keep their types; text is never a formula. Times with a zone are written as the wall clock of that zone,
-    because Excel has no zones.
+    because Excel has no zones: `columns: {timezone: ...}` chooses it.
     """
 
     tag: ClassVar[str] = "excel"
