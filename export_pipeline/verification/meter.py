@@ -126,10 +126,12 @@ class Meter:
 
     def _batch(self, frame: pl.DataFrame) -> pl.DataFrame:
         try:
-            # In place: `drop` makes a plan and runs it, which takes a millisecond where all threads are busy.
-            weighed = [frame.drop_in_place(name) for name in self._products]
-            frame.drop_in_place(self._weight)
-            positions = frame.drop_in_place(self._position)
+            # `drop` makes a plan and runs it, which takes a millisecond where all threads are busy; `drop_in_place`
+            # looks at all other columns each time; and a list of columns, as a frame, loses an empty name.
+            positions, *given = frame.get_columns()
+            given, weighed = given[: -1 - len(self._products)], given[len(given) - len(self._products) :]
+            kept = {column.name: column for column in given}
+            frame = pl.DataFrame(kept) if kept else frame.drop(frame.columns)  # which keeps the number of rows
             if frame.height:
                 self._look(frame, int(positions[0]))
                 self._take(frame.height, weighed)
@@ -162,10 +164,11 @@ class Meter:
         rows = pl.concat([frame for frame, _ in waiting], rechunk=False, how="diagonal")
         positions = pl.concat([positions for _, positions in waiting], rechunk=False).alias(self._position)
         weighed = rows.with_columns(positions).with_columns(self._weigh.alias(self._weight))  # once for all columns
+        there = {column.name for column in rows.get_columns() if _has_values(column)}
         full = {
             n: product.sum().alias(str(n))
             for n, (name, product) in enumerate(zip(self._schema, self._products.values(), strict=True))
-            if _has_values(weighed, name)
+            if name in there
         }
         weight, *sums = weighed.select(pl.col(self._weight).sum(), *full.values()).row(0)
         found = dict(zip(full, sums, strict=True))
@@ -174,6 +177,6 @@ class Meter:
                 self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
 
 
-def _has_values(rows: pl.DataFrame, name: str) -> bool:
-    """Return whether a column is there and may have anything but null."""
-    return name in rows.columns and (rows[name].dtype.is_nested() or rows[name].null_count() < rows.height)
+def _has_values(column: pl.Series) -> bool:
+    """Return whether a column may have anything but null."""
+    return column.dtype.is_nested() or column.null_count() < len(column)
