@@ -43,6 +43,11 @@ def test_formulas_texts_and_duplicates(tmp_path: Path) -> None:
     assert rule(tmp_path, {"duplicates": {"columns": ["n"], "unique": True}}).type == "uniqueValues"
 
 
+def test_a_text_is_looked_for_as_it_is(tmp_path: Path) -> None:
+    found = rule(tmp_path, {"contains": {"columns": ["n"], "text": "50* ~?"}})
+    assert (found.text, found.formula) == ("50* ~?", ['NOT(ISERROR(SEARCH("50~* ~~~?",A2)))'])
+
+
 def test_top_and_bottom(tmp_path: Path) -> None:
     found = rule(tmp_path, {"top": {"columns": ["n"], "count": 20, "percent": True, "bottom": True}})
     assert (found.type, found.rank, found.percent, found.bottom) == ("top10", 20, True, True)
