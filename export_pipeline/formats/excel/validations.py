@@ -11,7 +11,7 @@ from pydantic import Field, FiniteFloat, model_validator
 
 from export_pipeline.formats.excel.formulas import FormulaText, check_names, filled
 from export_pipeline.formats.excel.names import letters
-from export_pipeline.formats.excel.places import CellRange, Place
+from export_pipeline.formats.excel.places import CellRange, Place, place_of
 from export_pipeline.formats.excel.strings import Printable, held_text
 from export_pipeline.options import OneOf
 
@@ -164,6 +164,9 @@ class OneOfList(Validation):
     def _one_list(self) -> Self:
         if bool(self.values) == (self.source is not None):
             raise ValueError("a list needs either values: [...] or source: L1:L9")
+        corners = list(zip(*map(place_of, self.source.split(":")), strict=True)) if self.source else []
+        if corners and all(len(set(ends)) > 1 for ends in corners):
+            raise ValueError(f"source {self.source} has several rows and columns; a list is one of them, such as L1:L9")
         return self
 
     @property
