@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
 from export_pipeline.formats.excel.names import MAX_COLUMNS, letters
 from export_pipeline.formats.excel.pivots.options import PivotTable, check_drawn
+from export_pipeline.formats.excel.strings import Printable, held_text
 from export_pipeline.formats.excel.styles import CellAddress, Color
 from export_pipeline.options import Options
 from export_pipeline.schemas import name_of
@@ -54,11 +55,11 @@ class Chart(Options):
     values: Annotated[tuple[str, ...], Field(max_length=255)] = ()
     """The columns of numbers that are drawn, one series each; a pie has one. Of a pivot table, the
     labels of its values; none: all."""
-    title: str | None = None
+    title: Printable | None = None
     """Text above the chart."""
-    x_title: str | None = None
+    x_title: Printable | None = None
     """Text at the axis of `x`."""
-    y_title: str | None = None
+    y_title: Printable | None = None
     """Text at the axis of the values."""
     legend: Literal["right", "left", "top", "bottom", "none"] = "right"
     """Where the names of the series stand."""
@@ -173,7 +174,7 @@ class Chart(Options):
                 **({"numRef": NumRef(categories)} if levels == 1 else {"multiLvlStrRef": MultiLevelStrRef(categories)})
             )
             series = XYSeries(idx=n, xVal=x, yVal=values) if scatter else Series(idx=n, cat=x, val=values)
-            series.order, series.tx, series.spPr = n, SeriesLabel(v=name), GraphicalProperties()
+            series.order, series.tx, series.spPr = n, SeriesLabel(v=held_text(name)), GraphicalProperties()
             if self.kind == "line":
                 series.smooth = False  # the default curves, through values that are not there
             self._color(series, n)

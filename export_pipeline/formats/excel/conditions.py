@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
-from export_pipeline.formats.excel.formulas import FormulaText, check_names, filled
+from export_pipeline.formats.excel.formulas import MAX_LITERAL, FormulaText, check_names, filled
 from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.rules import Rule, Styled
+from export_pipeline.formats.excel.strings import Printable, held_text
 from export_pipeline.formats.excel.styles import Color
 from export_pipeline.options import OneOf
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from export_pipeline.formats.excel.look import Look
 
-Scalar = int | float | str
+Scalar = int | FiniteFloat | Annotated[Printable, Field(max_length=MAX_LITERAL)]
 Operator = Literal["eq", "ne", "gt", "ge", "lt", "le", "between", "not_between"]
 _OPERATORS = {
     "eq": "equal", "ne": "notEqual", "gt": "greaterThan", "ge": "greaterThanOrEqual", "lt": "lessThan",
@@ -76,7 +78,7 @@ class FormulaRule(Styled):
         from openpyxl.formatting.rule import Rule as Made
 
         formula = filled(self.formula, look.names, lambda n: f"${letters(n)}{row}", str(row))
-        return Made("expression", formula=[formula], dxf=self.differential())
+        return Made("expression", formula=[held_text(formula)], dxf=self.differential())
 
 
 class Contains(Styled):
@@ -84,7 +86,7 @@ class Contains(Styled):
 
     tag: ClassVar[str] = "contains"
 
-    text: str = Field(min_length=1, max_length=255)
+    text: Printable = Field(min_length=1, max_length=MAX_LITERAL)
     """What is looked for."""
     negate: bool = False
     """The cells that do not contain it."""
@@ -93,12 +95,13 @@ class Contains(Styled):
         """Return openpyxl's rule."""
         from openpyxl.formatting.rule import Rule as Made
 
+        plain = re.sub("[~*?]", r"~\g<0>", self.text)  # SEARCH takes them for any text
         found, kind = (
-            f"ISERROR(SEARCH({literal(self.text)},{first}))",
+            f"ISERROR(SEARCH({literal(plain)},{first}))",
             "notContainsText" if self.negate else "containsText",
         )
         formula, operator = (found, "notContains") if self.negate else (f"NOT({found})", "containsText")
-        return Made(kind, operator=operator, text=self.text, formula=[formula], dxf=self.differential())
+        return Made(kind, operator=operator, text=held_text(self.text), formula=[formula], dxf=self.differential())
 
 
 class Duplicates(Styled):
@@ -170,9 +173,9 @@ class DataBar(Rule):
 
     color: Color = "638EC6"
     """Color of the bars."""
-    minimum: float | None = None
+    minimum: FiniteFloat | None = None
     """The value of no bar; null: the least one."""
-    maximum: float | None = None
+    maximum: FiniteFloat | None = None
     """The value of the longest bar; null: the greatest one."""
     values: bool = True
     """Show the values, too."""
@@ -196,7 +199,7 @@ class IconSet(Rule):
         "rating_4", "traffic_lights_4", "arrows_5", "rating_5", "quarters",
     ] = "traffic_lights"  # fmt: skip
     """Which icons."""
-    limits: list[float] | None = None
+    limits: list[FiniteFloat] | None = None
     """Where the second, third, ... icon begins; null: equal parts, in percent."""
     reverse: bool = False
     """The best icon for the least values."""
@@ -235,7 +238,7 @@ AnyRule = Annotated[
 
 def literal(value: Scalar) -> str:
     """Return a value as formulas write it."""
-    return '"' + value.replace('"', '""') + '"' if isinstance(value, str) else repr(value)
+    return '"' + held_text(value).replace('"', '""') + '"' if isinstance(value, str) else repr(value)
 
 
 def add_conditions(sheet: Worksheet, look: Look, number: int, rows: int) -> None:  # noqa: ARG001

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from export_pipeline.formats.excel.look import Look
 
 MAX_FORMULA = 8_192
+MAX_LITERAL = 255
+"""Characters of a text in a formula, by Excel's rules."""
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ARRAY = re.compile(r'\s*[-+]?[\d."]')
 """How a constant array such as {1,2,3} begins, which is no column."""

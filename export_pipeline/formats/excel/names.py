@@ -9,6 +9,8 @@ from export_pipeline.formats.excel.strings import cut, units
 
 MAX_COLUMNS = 16_384
 MAX_SHEET_NAME = 31
+GOES_ON = 100
+"""Sheets that rows may go on in, whose names are taken."""
 MAX_HEADER = 255
 """Longest name of a table's column."""
 
@@ -52,6 +54,11 @@ def numbered(name: str, number: int) -> str:
     while units(name + ending) > MAX_SHEET_NAME:
         name = name[:-1]
     return name + ending
+
+
+def going_on(name: str) -> list[str]:
+    """Return the names that the rows of a sheet may go on under, its own first."""
+    return [numbered(name, number) for number in range(1, GOES_ON)]
 
 
 def headers(names: Iterable[str], *, table: bool) -> list[str]:

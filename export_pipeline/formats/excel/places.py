@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from export_pipeline.errors import ConfigError, did_you_mean
+from export_pipeline.formats.excel.names import letters
 from export_pipeline.formats.excel.styles import valid_address
 from export_pipeline.options import Options
 
@@ -22,7 +23,10 @@ def _cell_range(text: str) -> str:
         raise ValueError(f"{text!r} is no range of cells; write one such as B2:D10")
     for cell in cells:
         valid_address(cell)
-    return text
+    if len(cells) == 1:
+        return text
+    (left, right), (top, bottom) = (sorted(ends) for ends in zip(*map(place_of, cells), strict=True))
+    return f"{letters(left)}{top}:{letters(right)}{bottom}"  # openpyxl takes ranges from their upper left cell only
 
 
 CellRange = Annotated[str, AfterValidator(_cell_range)]

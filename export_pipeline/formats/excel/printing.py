@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from export_pipeline.formats.excel.places import CellRange
+from export_pipeline.formats.excel.strings import Printable
 from export_pipeline.options import Options
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _PAPERS = {"letter": 1, "tabloid": 3, "legal": 5, "executive": 7, "a3": 8, "a4":
 """ECMA-376, 18.3.1.63."""
 
 Inches = Annotated[float, Field(ge=0, le=20)]
-Line = Annotated[str, Field(max_length=200)]
+Line = Annotated[Printable, Field(max_length=200)]
 
 
 class Margins(Options):

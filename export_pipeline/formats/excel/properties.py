@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AwareDatetime, Field, FiniteFloat
 
+from export_pipeline.formats.excel.strings import Printable
 from export_pipeline.options import Options
 
 if TYPE_CHECKING:
@@ -15,13 +16,7 @@ if TYPE_CHECKING:
     from export_pipeline.formats.about import About
 
 
-def _printable(text: str) -> str:
-    if any(ord(char) < 32 and char not in "\t\n" for char in text):
-        raise ValueError(f"{text!r} contains a control character")
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Text = Annotated[Printable, Field(min_length=1, max_length=255)]
 
 
 class Moment(Options):
@@ -31,7 +26,7 @@ class Moment(Options):
     """The moment, with its zone."""
 
 
-Value = bool | int | float | Moment | Annotated[str, Field(max_length=255), AfterValidator(_printable)]
+Value = bool | int | FiniteFloat | Moment | Annotated[Printable, Field(max_length=255)]
 
 
 class WorkbookProperties(Options):

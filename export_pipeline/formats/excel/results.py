@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from export_pipeline.formats.excel.cells import NUMBER, number_of
+from export_pipeline.formats.excel.formulas import MAX_LITERAL
 from export_pipeline.formats.excel.strings import MAX_TEXT
 from export_pipeline.formats.excel.values import NonFinite
 
@@ -24,8 +25,6 @@ _TOKEN = re.compile(
 )
 _MOST_TOKENS = 100
 """In a formula and those that it refers to: more would make expressions too deep."""
-_MOST_LITERAL = 255
-"""Characters of a text in a formula, by Excel's rules."""
 _GREATEST, _LEAST = 1e300, 1e-300
 _NEARLY_NOTHING = 2.0**-40
 """What is left of a difference, in parts of its terms, below which Excel and others may say 0."""
@@ -256,7 +255,7 @@ def _literal(text: str) -> _Part:
 
 
 def _quoted(text: str) -> str:
-    if "{" in text or "_x" in text or "\n" in text or "\t" in text or len(text) > _MOST_LITERAL:
+    if "{" in text or "_x" in text or "\n" in text or "\t" in text or len(text) > MAX_LITERAL:
         raise _Uncertain
     return text.replace('""', '"')
 

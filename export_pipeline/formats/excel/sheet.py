@@ -22,7 +22,7 @@ from export_pipeline.formats.excel.charts import Chart
 from export_pipeline.formats.excel.conditions import AnyRule
 from export_pipeline.formats.excel.formulas import Formula, Total, check_names
 from export_pipeline.formats.excel.images import Image
-from export_pipeline.formats.excel.names import headers, letters, valid_sheet_name
+from export_pipeline.formats.excel.names import going_on, headers, letters, valid_sheet_name
 from export_pipeline.formats.excel.pivots.options import PivotTable, check_pivots
 from export_pipeline.formats.excel.places import known
 from export_pipeline.formats.excel.printing import PrintSetup
@@ -174,7 +174,7 @@ class SheetOptions(Options):
             dict(zip(names, texts, strict=True)) if texts is not None else None,
             named=texts == headers(texts or [], table=True),
             errors=errors,
-            taken=[self.sheet_name, *([LISTS] if self.data_validation else [])],
+            taken=[*going_on(self.sheet_name), *([LISTS] if self.data_validation else [])],
         )
 
     @property

@@ -9,8 +9,9 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import to_jsonable_python
 
-from export_pipeline.formats.excel.names import numbered
+from export_pipeline.formats.excel.names import going_on
 from export_pipeline.formats.excel.sheet import SheetOptions
+from export_pipeline.formats.excel.validations import LISTS
 from export_pipeline.options import Options
 from export_pipeline.tables import Table
 
@@ -22,8 +23,6 @@ OWN = (
     "data_validation", "images", "charts", "pivot_tables",
 )  # fmt: skip
 """Options that speak of one sheet's columns or cells: beside `sheets`, they would hold for none."""
-_GO_ON = 100
-"""Sheets that rows may go on in, whose names are taken."""
 
 
 class Sheet(SheetOptions):
@@ -78,10 +77,10 @@ def check_sheets(book: Excel) -> None:
             f"one sheet holds the export's rows and has no `rows` of its own, but {found}"
             f"{' none' if holders else ' them'}: " + ("give the others rows" if holders else "leave them out of one")
         )
-    taken: dict[str, str] = {}
+    lists = any(sheet.data_validation for sheet in book.sheets)
+    taken = {LISTS.casefold(): "the hidden sheet of lists"} if lists else {}
     for name in names:
-        for number in range(1, _GO_ON):
-            title = numbered(name, number)
+        for number, title in enumerate(going_on(name), 1):
             if taken.setdefault(title.casefold(), name) != name or (number == 1 and names.count(name) > 1):
                 raise ValueError(f"two sheets would be called {title!r}: give each a name of its own")
     for sheet in book.sheets:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Annotated
 
 import polars as pl
+from pydantic import AfterValidator
 
 MAX_TEXT = 32_767
 """UTF-16 units in a cell."""
@@ -16,6 +18,7 @@ MAX_TEXT = 32_767
 # XML cannot hold these (or, for carriage returns, would change them). Excel's own escape for them is _xHHHH_.
 _UNPRINTABLE = [chr(code) for code in range(32) if code not in (9, 10)] + ["\ufffe", "\uffff"]
 _REPLACED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {char: f"_x{ord(char):04X}_" for char in _UNPRINTABLE}
+_NOT_XML = re.compile(f"[{''.join(set(_UNPRINTABLE) - {chr(13)})}\ud800-\udfff]")
 # An underscore that readers would take for the start of such an escape, also one that the escapes above would complete.
 _LOOKS_ESCAPED = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}(?:_|[{''.join(_UNPRINTABLE)}]))")
 _LOOKS_ESCAPED_AT_ALL = r"_x[0-9A-Fa-f]{4}[_\x00-\x08\x0b-\x1f\x{FFFE}\x{FFFF}]"
@@ -23,6 +26,16 @@ _SPACE_AT_THE_EDGE = r"^[ \t\n]|[ \t\n]$|\n|\t"
 
 SPECIAL = rf"_x[0-9A-Fa-f]{{4}}_|[&<>\x00-\x08\x0b-\x1f\x{{FFFE}}\x{{FFFF}}]|{_SPACE_AT_THE_EDGE}"
 """What makes a text different from its XML: only columns in which it is found pay for the escapes."""
+
+
+def printable(text: str) -> str:
+    """Return the text of an option where XML can hold it; else ValueError."""
+    if _NOT_XML.search(text):
+        raise ValueError(f"{text[:60]!r} contains a control character, which Excel cannot show")
+    return text
+
+
+Printable = Annotated[str, AfterValidator(printable)]
 
 
 def clipped(text: pl.Expr) -> pl.Expr:

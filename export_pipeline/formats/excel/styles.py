@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import polars as pl
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
+from export_pipeline.formats.excel.strings import Printable
 from export_pipeline.options import Options
 
 _BUILT_IN = {"Light": 21, "Medium": 28, "Dark": 11}
@@ -28,7 +29,7 @@ def _table_style(name: str) -> str:
 
 
 def _format_code(code: str) -> str:
-    if not code.strip() or len(code) > 255 or re.search("[\x00-\x1f]", code):
+    if not code.strip() or len(code) > 255 or re.search("[\x00-\x1f\ufffe\uffff]", code):
         raise ValueError(f"{code!r} is no number format; write one of Excel's, such as #,##0.00 or yyyy-mm-dd")
     return code
 
@@ -80,7 +81,7 @@ class Border(Options):
 class CellStyle(Options):
     """The look of cells; what is not given is Excel's own."""
 
-    font: str = Field("Calibri", min_length=1, max_length=31)
+    font: Printable = Field("Calibri", min_length=1, max_length=31)
     """Name of the font."""
     size: float = Field(11, ge=1, le=409)
     """Size of the text in points."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from export_pipeline.formats.excel.formulas import Total
+from export_pipeline.formats.excel.strings import held_text
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.table import TableColumn
@@ -31,7 +32,7 @@ def add_table(sheet: Worksheet, look: Look, number: int, rows: int) -> None:
     table.tableStyleInfo = TableStyleInfo(name=look.table, showRowStripes=look.options.alternating_rows is True)
     table._initialise_columns()  # else openpyxl makes every cell of the area when it saves
     for column, text, name in zip(table.tableColumns, look.headers, look.names, strict=True):
-        column.name = text
+        column.name = held_text(text)
         if name in look.options.totals:
             _total(column, look.options.totals[name], look, rows, number)
     if look.options.totals:
@@ -62,8 +63,9 @@ def _total(column: TableColumn, total: Total, look: Look, rows: int, number: int
     from openpyxl.worksheet.table import TableFormula
 
     if total.label is not None:
-        column.totalsRowLabel = total.label
+        column.totalsRowLabel = held_text(total.label)
         return
     column.totalsRowFunction = total.function or "custom"
     if total.function is None:
-        column.totalsRowFormula = TableFormula(attr_text=total.text(look, look.names[0], rows, number))
+        formula = total.text(look, look.names[0], rows, number) or ""
+        column.totalsRowFormula = TableFormula(attr_text=held_text(formula))

@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from export_pipeline.formats.excel.formulas import FormulaText, check_names, filled
 from export_pipeline.formats.excel.names import letters
-from export_pipeline.formats.excel.places import CellRange, Place
+from export_pipeline.formats.excel.places import CellRange, Place, place_of
+from export_pipeline.formats.excel.strings import Printable, held_text
 from export_pipeline.options import OneOf
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _OPERATORS = {
     "lt": "lessThan", "ge": "greaterThanOrEqual", "le": "lessThanOrEqual",
 }  # fmt: skip
 
-Title = Annotated[str, Field(min_length=1, max_length=32)]
-Message = Annotated[str, Field(min_length=1, max_length=255)]
+Title = Annotated[Printable, Field(min_length=1, max_length=32)]
+Message = Annotated[Printable, Field(min_length=1, max_length=255)]
 
 
 class Validation(Place):
@@ -108,9 +109,9 @@ class DecimalNumber(Compared):
     tag: ClassVar[str] = "decimal"
     kind: ClassVar[str] = "decimal"
 
-    value: float
+    value: FiniteFloat
     """The limit; the lower one of two."""
-    upper: float | None = None
+    upper: FiniteFloat | None = None
     """The upper limit."""
 
 
@@ -146,7 +147,7 @@ class CustomRule(Validation):
     def rule(self, look: Look, row: int, lists: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
         """Return openpyxl's rule."""
         formula = filled(self.formula, look.names, lambda n: f"${letters(n)}{row}", str(row))
-        return {"type": "custom", "formula1": formula}
+        return {"type": "custom", "formula1": held_text(formula)}
 
 
 class OneOfList(Validation):
@@ -154,7 +155,7 @@ class OneOfList(Validation):
 
     tag: ClassVar[str] = "list"
 
-    values: list[str] = Field(default_factory=list, max_length=10_000)
+    values: list[Printable] = Field(default_factory=list, max_length=10_000)
     """The values. What is longer than a rule can hold stands on a hidden sheet."""
     source: CellRange | None = None
     """Cells of the same sheet that hold the values, in place of a list."""
@@ -163,6 +164,9 @@ class OneOfList(Validation):
     def _one_list(self) -> Self:
         if bool(self.values) == (self.source is not None):
             raise ValueError("a list needs either values: [...] or source: L1:L9")
+        corners = list(zip(*map(place_of, self.source.split(":")), strict=True)) if self.source else []
+        if corners and all(len(set(ends)) > 1 for ends in corners):
+            raise ValueError(f"source {self.source} has several rows and columns; a list is one of them, such as L1:L9")
         return self
 
     @property
@@ -178,7 +182,7 @@ class OneOfList(Validation):
                              for cell in self.source.split(":"))  # fmt: skip
             return {"type": "list", "formula1": where}
         if self.inline:
-            return {"type": "list", "formula1": f'"{",".join(self.values)}"'}
+            return {"type": "list", "formula1": f'"{held_text(",".join(self.values))}"'}
         return {"type": "list", "formula1": lists[_long(look).index(self)]}
 
 
@@ -200,15 +204,19 @@ def add_validations(sheet: Worksheet, look: Look, number: int, rows: int) -> Non
             allow_blank=asked.allow_blank,
             showErrorMessage=True,  # else the rule stops nothing
             showInputMessage=True,
-            promptTitle=asked.input_title,
-            prompt=asked.input_message,
-            errorTitle=asked.error_title,
-            error=asked.error_message,
+            promptTitle=_held(asked.input_title),
+            prompt=_held(asked.input_message),
+            errorTitle=_held(asked.error_title),
+            error=_held(asked.error_message),
             errorStyle=asked.on_error,
         )
         for cells in asked.cells(look, rows).split(" "):
             made.add(cells)
         sheet.add_data_validation(made)
+
+
+def _held(text: str | None) -> str | None:
+    return None if text is None else held_text(text)
 
 
 def add_lists(book: Workbook, looks: Sequence[Look]) -> None:
@@ -220,7 +228,7 @@ def add_lists(book: Workbook, looks: Sequence[Look]) -> None:
     sheet.sheet_state = "hidden"
     for n, one in enumerate(long, 1):
         for row, value in enumerate(one.values, 1):
-            cell = sheet.cell(row, n, value)
+            cell = sheet.cell(row, n, held_text(value))
             cell.data_type = "s"  # also where it looks like a formula
 
 

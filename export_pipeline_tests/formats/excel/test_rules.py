@@ -43,6 +43,26 @@ def test_formulas_texts_and_duplicates(tmp_path: Path) -> None:
     assert rule(tmp_path, {"duplicates": {"columns": ["n"], "unique": True}}).type == "uniqueValues"
 
 
+def test_a_text_is_looked_for_as_it_is(tmp_path: Path) -> None:
+    found = rule(tmp_path, {"contains": {"columns": ["n"], "text": "50* ~?"}})
+    assert (found.text, found.formula) == ("50* ~?", ['NOT(ISERROR(SEARCH("50~* ~~~?",A2)))'])
+
+
+def test_a_range_may_begin_at_any_of_its_corners(tmp_path: Path) -> None:
+    form = Excel.model_validate(
+        {
+            "conditional_formatting": [
+                {"formula": {"range": "B9:A3", "formula": "=$A3>1"}},
+                {"duplicates": {"range": "C2"}},
+            ],
+            "print": {"area": "B1:A9"},
+        }
+    )
+    sheet = openpyxl.load_workbook(written(FRAME, tmp_path, form).path).active
+    assert [str(found.sqref) for found in sheet.conditional_formatting] == ["A3:B9", "C2"]
+    assert sheet.print_area == "'Data'!$A$1:$B$9"
+
+
 def test_top_and_bottom(tmp_path: Path) -> None:
     found = rule(tmp_path, {"top": {"columns": ["n"], "count": 20, "percent": True, "bottom": True}})
     assert (found.type, found.rank, found.percent, found.bottom) == ("top10", 20, True, True)
@@ -124,6 +144,7 @@ def test_lists_stand_in_the_rule_or_on_a_hidden_sheet(tmp_path: Path) -> None:
         ("conditional_formatting", {"duplicates": {"range": "B2:XFE9"}}, "no cell"),
         ("conditional_formatting", {"top": {"columns": ["n"], "style": {}}}, "changes nothing"),
         ("data_validation", {"list": {"columns": ["n"]}}, "either values"),
+        ("data_validation", {"list": {"columns": ["n"], "source": "L1:M9"}}, "several rows and columns"),
         ("data_validation", {"whole": {"columns": ["n"], "value": 1}}, "upper"),
         ("data_validation", {"date": {"columns": ["n"], "operator": "ge", "value": "1899-01-01"}}, "1900"),
     ],

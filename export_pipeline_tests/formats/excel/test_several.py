@@ -27,6 +27,11 @@ from export_pipeline_tests.formats.excel.written import capped, part
 RUNS = pl.DataFrame({"id": range(1, 8), "host": list("abacaba"), "ms": [10.5, 20.0, None, 40.0, 50.0, 60.0, 70.0]})
 HOSTS = pl.DataFrame({"name": ["a", "b", "c"], "rack": [1, 1, 2]})
 ROWS: dict[str, Any] = {"source": "hosts"}
+LIST: list[dict[str, Any]] = [{"list": {"range": "A2", "values": ["x, y"]}}]
+
+
+def pivot(**more: Any) -> dict[str, Any]:
+    return {"name": "Racks", "rows": ["rack"], "values": [{"column": "name", "function": "count"}], **more}
 
 
 def book(*sheets: dict[str, Any], **options: Any) -> Excel:
@@ -137,6 +142,12 @@ def test_what_fails_in_any_sheet_leaves_nothing(tmp_path: Path) -> None:
         ([{"name": "A"}, {"name": "B"}], {}, "'A' and 'B' have none"),
         ([{"name": "A"}, {"name": "a", "rows": ROWS}], {}, "two sheets would be called 'a'"),
         ([{"name": "A"}, {"name": "A (2)", "rows": ROWS}], {}, "two sheets would be called 'A (2)'"),
+        ([{"name": "lists"}, {"name": "A", "rows": ROWS, "data_validation": LIST}], {}, "would be called 'lists'"),
+        (
+            [{"name": "A", "data_validation": LIST}, {"name": "B", "rows": ROWS, "pivots": [pivot(name="Lists")]}],
+            {},
+            "would stand on 'Lists', which holds other things",
+        ),
         ([{"name": "A"}], {"totals": {"ms": "sum"}}, "totals speaks of one sheet"),
         ([{"name": "A"}], {"sheet_name": "B"}, "sheet_name speaks of one sheet"),
         ([{"name": "A", "rows": {"sauce": "hosts"}}], {}, "did you mean 'source'"),
@@ -248,10 +259,6 @@ def test_what_is_wrong_with_a_sheet_is_said_before_a_row_is_read(sheet: Any, say
     context = Context(Home(tmp_path / "home"), trusted=True)
     with pytest.raises((ConfigError, ExportError), match=says):
         plan(context, parse(ExportConfig, given), datetime(2026, 11, 1, tzinfo=UTC))
-
-
-def pivot(**more: Any) -> dict[str, Any]:
-    return {"name": "Racks", "rows": ["rack"], "values": [{"column": "name", "function": "count"}], **more}
 
 
 def test_pivot_tables_are_of_the_rows_of_their_sheet(tmp_path: Path) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.formats.excel.names import MAX_COLUMNS, letters
-from export_pipeline.formats.excel.template.book import Book, Table, unescaped
+from export_pipeline.formats.excel.template.book import Book, Table
 from export_pipeline.formats.excel.template.grid import Grid
+from export_pipeline.formats.excel.template.headers import (
+    by_header,
+    by_position,
+    check_texts,
+    folded,
+    header_row,
+    texts_of,
+)
 from export_pipeline.formats.excel.template.markup import MAIN
 from export_pipeline.formats.excel.template.references import corners, quoted, unquoted
 
@@ -123,9 +131,9 @@ def _in_table(table: Table, book: Book, options: Template, names: Sequence[str])
             cure="Leave start out, or move it out of the table.",
         )
     columns = (
-        _by_header(list(table.columns), names, f"the table {table.name}")
+        by_header(list(table.columns), names, f"the table {table.name}")
         if options.columns == "header"
-        else _by_position(right - left + 1, names, f"the table {table.name}")
+        else by_position(right - left + 1, names, f"the table {table.name}")
     )
     return Place(table.sheet, book.sheets[table.sheet], first, last, left, columns, table)
 
@@ -139,7 +147,7 @@ def _in_cells(
     names: Sequence[str],
 ) -> Place:
     """Return the rows of plain cells: below a header, or from a certain cell on."""
-    texts = {number: _texts(grid, number) for number in grid.rows}
+    texts = {number: texts_of(grid, number) for number in grid.rows}
     left: int | None = None
     bottom: int | None = None
     if options.start is not None:
@@ -149,84 +157,30 @@ def _in_cells(
         left, _, top, bottom = area
         header, first = (top, top + 1) if bottom > top else (top - 1, top)
     else:
-        header = _header(texts, names, sheet, options)
+        header = header_row(texts, names, sheet, options)
         first = header + 1
     if options.columns == "header":
         shown = {n: t for n, t in texts.get(header, {}).items() if left is None or n >= left}
-        there = [n for n, text in shown.items() if text in names]
+        there = [n for n, text in shown.items() if text.strip().casefold() in folded(names)]
         begin = left if left is not None else min(there, default=0)
         end = begin
         while end in shown or any(n > end for n in there):
             end += 1
-        columns = _by_header(
+        columns = by_header(
             [shown.get(n, "") for n in range(begin, end)], names, f"row {header} of the sheet {sheet!r}"
         )
         left = begin
+        check_texts(grid, header, left, columns)
     else:
         left = min(texts.get(header, {0: ""})) if left is None else left
         width = area[1] - area[0] + 1 if area is not None and area[1] > area[0] else len(names)
         while area is None and options.header == "keep" and left + width in texts.get(header, {}):
             width += 1
-        columns = _by_position(width, names, f"the name {options.sheet}" if area else f"the sheet {sheet!r}")
+        columns = by_position(width, names, f"the name {options.sheet}" if area else f"the sheet {sheet!r}")
     if options.header == "write" and header < 1:
         raise ConfigError("excel: template: above the first row is no row for the header", cure="Set start to A2.")
     last = max(bottom, first) if bottom is not None else _samples(grid, first, left, left + len(columns) - 1)
     return Place(sheet, part, first, last, left, columns)
-
-
-def _texts(grid: Grid, number: int) -> dict[int, str]:
-    """Return what the cells of a row say, by column."""
-    found = {}
-    for cell in grid.rows[number].cells:
-        text = grid.text(cell)
-        if text is not None and text.strip():
-            found[cell.column] = unescaped(text)
-    return found
-
-
-def _header(texts: Mapping[int, Mapping[int, str]], names: Sequence[str], sheet: str, options: Template) -> int:
-    """Return the row of the header: where the names of the columns are, else the first row that says something."""
-    if options.header == "write":
-        raise ConfigError(
-            "excel: template: header: write needs to know where", cure="Say start: A5, the cell of the first row."
-        )
-    best = max(texts, key=lambda number: (len(set(names) & set(texts[number].values())), -number), default=None)
-    if options.columns == "position":
-        best = next((number for number in sorted(texts) if texts[number]), None)
-    if best is None or (options.columns == "header" and not set(names) & set(texts[best].values())):
-        raise ConfigError(
-            f"excel: template: the sheet {sheet!r} has no header row"
-            + (f" with {', '.join(map(repr, names[:12]))}" if options.columns == "header" else ""),
-            cure="Give the columns those names in the template, or say start: A5 and columns: position.",
-        )
-    return best
-
-
-def _by_header(headers: list[str], names: Sequence[str], where: str) -> list[str | None]:
-    """Return which column of the data stands under each header."""
-    folded = {name.strip().casefold(): name for name in names}
-    found = [text if text in names else folded.get(text.strip().casefold()) for text in headers]
-    missing = [name for name in names if name not in found]
-    twice = next((name for name in names if found.count(name) > 1), None)
-    if missing:
-        raise ConfigError(
-            f"excel: template: {where} has no header for the column {missing[0]!r};"
-            f" its headers are {', '.join(repr(text) for text in headers[:12] if text)}",
-            cure="Rename or exclude the column, add it to the template, or say columns: position.",
-        )
-    if twice is not None:
-        raise ConfigError(f"excel: template: {where} has two headers for the column {twice!r}")
-    return found
-
-
-def _by_position(width: int, names: Sequence[str], where: str) -> list[str | None]:
-    """Return the columns in their own order; the template may have more behind them."""
-    if len(names) > width:
-        raise ConfigError(
-            f"excel: template: {where} has {width} columns; the data has {len(names)}",
-            cure="Exclude columns, or add them to the template.",
-        )
-    return [*names, *[None] * (width - len(names))]
 
 
 def _samples(grid: Grid, first: int, left: int, right: int) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from export_pipeline.formats.excel.template.markup import MAIN, Change, Element, Rule
 from export_pipeline.formats.excel.template.place import Place
-from export_pipeline.formats.excel.template.references import Shift, corners
+from export_pipeline.formats.excel.template.references import Shift
 
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"
 _XM = "http://schemas.microsoft.com/office/excel/2006/main"
+_TOP = re.compile(r"\$?[A-Z]*\$?(\d+)")
+"""The first row of a range such as A5:B6 or 5:6; whole columns have none."""
 _HOLDERS = ("conditionalFormatting", "dataValidation", "sparkline")
 
 
@@ -51,7 +54,7 @@ def of_sheet(shift: Shift, place: Place, found: Sequence[Element], *, here: bool
         return "" if holder is None else holder.attributes.get("sqref") or listed.get(id(holder), "")
 
     def inside(e: Element) -> bool:
-        tops = [corners(part)[2] for part in written_for(e).split() if any(map(str.isdigit, part))]
+        tops = [int(top[1]) for part in written_for(e).split() if (top := _TOP.match(part))]
         return here and bool(tops) and place.first <= min(tops) <= place.last
 
     def condition(e: Element) -> Change:

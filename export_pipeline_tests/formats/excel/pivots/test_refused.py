@@ -32,6 +32,7 @@ GOOD = {"name": "P", "rows": ["agent"], "values": ["cost"]}
         ({"filters": [{"column": "id", "value": "x"}]}, "value 'x' is none of 'id'"),
         ({"filters": [{"column": "day", "value": "May"}]}, "value 'May'"),
         ({"sheet": "dATA"}, "holds other things"),
+        ({"sheet": "data (2)"}, "holds other things"),
     ],
 )
 def test_what_cannot_be_computed_is_refused(change: dict[str, Any], message: str) -> None:

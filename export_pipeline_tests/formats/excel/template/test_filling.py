@@ -72,6 +72,13 @@ def test_a_place_by_start_by_position_with_the_header_written(tmp_path: Path) ->
     assert cells(again.path)[3:] == [["", 5.0, ""]]  # a filled workbook is a template, too
 
 
+@pytest.mark.parametrize("headers", [["ID", "Name"], ["ID ", "name"], ["id", "NAME"]])
+def test_headers_in_other_case_are_those_of_the_columns(headers: list[str], tmp_path: Path) -> None:
+    template = plain(tmp_path / "t.xlsx", [["Report"], headers, [1, "old"]])
+    artifact = filled(pl.DataFrame({"name": ["x"], "id": [7]}), tmp_path, str(template))
+    assert cells(artifact.path)[1:] == [headers, [7.0, "x"]]
+
+
 def test_a_defined_name_says_the_place(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.active.title = "My 'own' sheet"

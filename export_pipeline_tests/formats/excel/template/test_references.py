@@ -42,6 +42,23 @@ def test_openpyxl_sees_ranges_that_are_widened_and_cells_that_have_moved(tmp_pat
     assert values["Data"]["C1"].value is None  # the result of the sample rows would be wrong
 
 
+def test_rules_of_whole_rows_and_columns_follow(tmp_path: Path) -> None:
+    made = parts(plain(tmp_path / "t.xlsx", [["id"], [1], [None], ["below"]]))
+    rules = "".join(
+        f'<conditionalFormatting sqref="{cells}"><cfRule type="expression" priority="{n}"><formula>$A{row}&gt;1'
+        "</formula></cfRule></conditionalFormatting>"
+        for n, (cells, row) in enumerate([("2:2", 2), ("1:1048576", 1), ("A:A", 1), ("4:4", 4)], 1)
+    )
+    sheet = "xl/worksheets/sheet1.xml"
+    made[sheet] = made[sheet].replace(b"</sheetData>", b"</sheetData>" + rules.encode())
+    with zipfile.ZipFile(tmp_path / "rules.xlsx", "w") as package:
+        for name, data in made.items():
+            package.writestr(name, data)
+    artifact = filled(pl.DataFrame({"id": [1, 2, 3]}), tmp_path, str(tmp_path / "rules.xlsx"))
+    found = re.findall(r'sqref="([^"]*)".*?<formula>(.*?)</formula>', parts(artifact.path)[sheet].decode())
+    assert found == [("2:4", "$A2&gt;1"), ("1:1048576", "$A1&gt;1"), ("A:A", "$A1&gt;1"), ("6:6", "$A6&gt;1")]
+
+
 def test_a_pivot_table_is_computed_anew_over_all_rows(tmp_path: Path) -> None:
     from openpyxl.pivot.cache import CacheDefinition, CacheField, CacheSource, SharedItems, WorksheetSource
     from openpyxl.pivot.table import Location, PivotField, TableDefinition

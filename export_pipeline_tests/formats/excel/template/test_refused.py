@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats import About
@@ -46,6 +47,18 @@ def test_what_has_no_place_is_refused_before_any_row(
     form = Excel(template={"file": str(plain(tmp_path / "t.xlsx", rows)), **option})
     with pytest.raises(ConfigError, match=re.escape(message)):
         form.ready(pl.Schema({"id": pl.Int64(), "cost": pl.Float64()}), About())
+
+
+def test_a_header_that_is_a_formula_is_refused_where_it_has_the_name_of_a_column(tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(str(tmp_path / "t.xlsx"))
+    sheet = book.add_worksheet("Data")
+    sheet.write_formula("A1", '="i"&"d"', None, "id")
+    sheet.write_formula("B1", '="b"&"eside"', None, "beside")
+    book.close()
+    frame, option = pl.DataFrame({"id": [7]}), {"file": str(tmp_path / "t.xlsx")}
+    with pytest.raises(ConfigError, match="the header in A1 is a formula"):
+        Excel(template=option).ready(frame.schema, About())
+    filled(frame, tmp_path, option | {"columns": "position"})
 
 
 def test_what_is_no_template_is_refused(tmp_path: Path) -> None:
