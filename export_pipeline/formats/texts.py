@@ -13,7 +13,7 @@ import polars as pl
 
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.iso import iso
-from export_pipeline.schemas import fields_of, inner_of, leaves_of
+from export_pipeline.schemas import fields_of, inner_of, instance, leaves_of
 from export_pipeline.verification import Loss
 
 Dated = Callable[[pl.Expr, pl.DataType], pl.Expr]
@@ -30,6 +30,21 @@ _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 def is_wide(dtype: pl.DataType) -> bool:
     """Return whether this is an integer of 128 bits."""
     return dtype in (pl.Int128, pl.UInt128)
+
+
+def narrowed(dtype: pl.DataType) -> pl.DataType:
+    """Return the type with decimals in place of integers of 128 bits, inside of lists and structs, too."""
+    match dtype:
+        case pl.Struct():
+            return pl.Struct({name: narrowed(inner) for name, inner in fields_of(dtype).items()})
+        case pl.Array():
+            return pl.Array(narrowed(inner_of(dtype)), dtype.size)
+        case pl.List():
+            return pl.List(narrowed(inner_of(dtype)))
+        case pl.Map():
+            return pl.Map(narrowed(instance(dtype.key)), narrowed(instance(dtype.value)))
+        case _:
+            return WIDE if is_wide(dtype) else dtype
 
 
 def held(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
