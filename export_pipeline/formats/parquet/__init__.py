@@ -200,7 +200,7 @@ class Parquet(Format):
             if any(map(is_wide, leaves_of(dtype))) and name not in casts
         ]
 
-    def guard(self, schema: pl.Schema) -> Look | None:
+    def guard(self, schema: pl.Schema, table: str | None = None) -> Look | None:  # noqa: ARG002
         """Return what refuses values that a declared type would change."""
         casts = self.declared.casts(schema)
         written = {field.name: str(field.type) for field in self.declared.fields}
