@@ -148,7 +148,7 @@ def test_damaged_footers_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_parquet_file_with_intervals_is_refused_by_column(tmp_path: Path) -> None:
-    duckdb.sql("SELECT 1 AS a, INTERVAL 1 MONTH AS b").write_parquet(str(tmp_path / "a.parquet"))
+    duckdb.execute(f"COPY (SELECT 1 AS a, INTERVAL 1 MONTH AS b) TO '{tmp_path / 'a.parquet'}'")
     with pytest.raises(SourceError, match=r"column 'b' of .*a\.parquet is an interval"):
         open_(tmp_path, "a.parquet")
 
