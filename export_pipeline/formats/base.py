@@ -119,8 +119,11 @@ class Format(Options):
         """Return the rows as the format holds them: same order, lossy columns cast; the checksums are of these."""
         return rows
 
-    def guard(self, schema: pl.Schema) -> Look | None:  # noqa: ARG002
-        """Return what looks at the rows before they are rendered, to refuse values; None where nothing does."""
+    def guard(self, schema: pl.Schema, table: str | None = None) -> Look | None:  # noqa: ARG002
+        """Return what looks at the rows before they are rendered, to refuse values; None where nothing does.
+
+        They are those of a part that has its own, or (None) the export's.
+        """
         return None
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
@@ -192,9 +195,17 @@ class Format(Options):
         self.check(source)
         others = {part: rows.collect_schema() for part, rows in (tables or {}).items()}
         self.check_tables(source, others)
-        look = self.guard(source)
-        guard = Guard(look) if look is not None else None
-        guarded = guard.tap(rows) if guard is not None else rows
+        guards: list[Guard] = []
+
+        def watched(rows: pl.LazyFrame, table: str | None = None) -> pl.LazyFrame:
+            look = self.guard(rows.collect_schema(), table)
+            if look is None:
+                return rows
+            guards.append(Guard(look))
+            return guards[-1].tap(rows)
+
+        guarded = watched(rows)
+        apart = {part: watched(rows, part) for part, rows in (tables or {}).items()}
         rendered = self.render(guarded)
         meter = Meter(
             rendered.collect_schema(), inspect=self.inspect, progress=progress, stop=stop, ordered=self.keeps_order
@@ -207,12 +218,12 @@ class Format(Options):
         with target:
             try:
                 if isinstance(target, Sink):
-                    filed, proofs = self._fill(guarded, rendered, meter, tables or {}, target, about)
+                    filed, proofs = self._fill(guarded, rendered, meter, apart, target, about)
                 else:
                     self.encode_parts(meter.tap(rendered), target, about, called)
             except Exception as error:
                 # Polars wraps an exception of a callback into an error of its own
-                failure = (guard.failure if guard is not None else None) or meter.failure
+                failure = next((guard.failure for guard in guards if guard.failure is not None), meter.failure)
                 if isinstance(error, ExportError) or failure is None:
                     raise
                 raise failure from error

@@ -66,7 +66,8 @@ def _by_arrow(moments: pl.Series) -> pl.Series:
     import pyarrow as pa
     import pyarrow.compute as arrow
 
-    text = arrow.cast(moments.to_arrow(), pa.large_string())
+    # Without its name, which may hold what Arrow's takes for its end.
+    text = arrow.cast(moments.alias("").to_arrow(), pa.large_string())
     width = WIDTH[moments.dtype.time_unit]  # type: ignore[attr-defined]
     size = width * (len(text) - text.null_count)
     if memoryview(text.buffers()[1]).cast("q")[len(text)] != size or not size:

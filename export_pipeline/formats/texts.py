@@ -7,13 +7,14 @@ keeps its checksum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import polars as pl
 
 from export_pipeline.errors import FormatError
 from export_pipeline.formats.iso import iso
-from export_pipeline.schemas import fields_of, inner_of, leaves_of
+from export_pipeline.schemas import fields_of, inner_of, instance, leaves_of
 from export_pipeline.verification import Loss
 
 Dated = Callable[[pl.Expr, pl.DataType], pl.Expr]
@@ -30,6 +31,21 @@ _PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 def is_wide(dtype: pl.DataType) -> bool:
     """Return whether this is an integer of 128 bits."""
     return dtype in (pl.Int128, pl.UInt128)
+
+
+def narrowed(dtype: pl.DataType) -> pl.DataType:
+    """Return the type with decimals in place of integers of 128 bits, inside of lists and structs, too."""
+    match dtype:
+        case pl.Struct():
+            return pl.Struct({name: narrowed(inner) for name, inner in fields_of(dtype).items()})
+        case pl.Array():
+            return pl.Array(narrowed(inner_of(dtype)), dtype.size)
+        case pl.List():
+            return pl.List(narrowed(inner_of(dtype)))
+        case pl.Map():
+            return pl.Map(narrowed(instance(dtype.key)), narrowed(instance(dtype.value)))
+        case _:
+            return WIDE if is_wide(dtype) else dtype
 
 
 def held(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -52,21 +68,20 @@ def finite(column: pl.Expr) -> pl.Expr:
     return pl.when(column.is_finite()).then(column)
 
 
-def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> pl.Expr:
+def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None, *, long_texts: bool = False) -> pl.Expr:
     """Return a nested column with leaves that JSON has: temporal, decimal and binary values as text, no NaN.
 
-    `dated` writes dates and datetimes; ISO 8601 without it.
+    `dated` writes dates and datetimes; ISO 8601 without it. With `long_texts`, integers of 64 bits are texts, too.
     """
+    inside = partial(nested, dated=dated, long_texts=long_texts)
     if isinstance(dtype, pl.Map):
         listed = pl.List(inner_of(dtype))
-        return nested(column.cast(listed), listed, dated)
+        return inside(column.cast(listed), listed)
     if isinstance(dtype, (pl.List, pl.Array)):
         lists = column.arr.to_list() if isinstance(dtype, pl.Array) else column
-        return lists.list.eval(nested(pl.element(), inner_of(dtype), dated))
+        return lists.list.eval(inside(pl.element(), inner_of(dtype)))
     if isinstance(dtype, pl.Struct):
-        fields = [
-            nested(column.struct.field(name), inner, dated).alias(name) for name, inner in fields_of(dtype).items()
-        ]
+        fields = [inside(column.struct.field(name), inner).alias(name) for name, inner in fields_of(dtype).items()]
         return pl.when(column.is_not_null()).then(pl.struct(fields)) if fields else column
     if dated is not None and isinstance(dtype, (pl.Date, pl.Datetime)):
         return dated(column, dtype)
@@ -74,16 +89,16 @@ def nested(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> p
         return iso(column)
     if isinstance(dtype, (pl.Date, pl.Time)):
         return column.dt.to_string("iso:strict")
-    if isinstance(dtype, pl.Decimal) or is_wide(dtype):
+    if isinstance(dtype, pl.Decimal) or is_wide(dtype) or (long_texts and isinstance(dtype, (pl.Int64, pl.UInt64))):
         return column.cast(pl.String)
     if dtype.is_float():
         return finite(held(column, dtype))
     return held(column, dtype)
 
 
-def json_text(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None) -> pl.Expr:
+def json_text(column: pl.Expr, dtype: pl.DataType, dated: Dated | None = None, *, long_texts: bool = False) -> pl.Expr:
     """Return a nested column as JSON text; null stays null."""
-    value = nested(column, dtype, dated).alias("")
+    value = nested(column, dtype, dated, long_texts=long_texts).alias("")
     text = pl.struct(value).struct.json_encode()  # {"":VALUE}
     return pl.when(column.is_not_null()).then(text.str.slice(4).str.head(-1))
 
@@ -105,8 +120,17 @@ def refuse_years(frame: pl.DataFrame, start: int) -> None:
             if dtype == pl.Datetime("ns"):
                 continue  # 64 bits of nanoseconds end before the year 9999
             smallest, largest = days.min(), days.max()
-            if isinstance(smallest, int) and isinstance(largest, int) and not (low <= smallest and largest < high):
-                wrong = (days < low) | (days >= high)
+            zoned = isinstance(dtype, pl.Datetime) and dtype.time_zone not in (None, "UTC")
+            edge = per_day if zoned else 0  # clocks may show another year there
+            if not isinstance(smallest, int) or not isinstance(largest, int):
+                continue
+            if low + edge <= smallest and largest < high - edge:
+                continue
+            wrong = (days < low) | (days >= high)
+            if zoned:
+                shown = frame.select(iso(pl.col(name))).to_series()
+                wrong |= ~shown.str.contains(r"^\d{4}-") | shown.str.starts_with("0000")
+            if wrong.any():
                 raise refusal(
                     name, start, wrong, "is outside of the years 1 to 9999", "Filter these rows out, or null them."
                 )
@@ -119,6 +143,36 @@ def refuse_non_finite(frame: pl.DataFrame, start: int) -> None:
             wrong = ~frame[name].is_finite()
             if wrong.any():
                 raise refusal(name, start, wrong, "is not a finite number", "Choose another `non_finite` than `error`.")
+
+
+def holds_floats(dtype: pl.DataType) -> bool:
+    """Return whether this is a nested type with floats inside."""
+    return dtype.is_nested() and any(leaf.is_float() for leaf in leaves_of(dtype))
+
+
+def refuse_non_finite_inside(frame: pl.DataFrame, start: int, names: Iterable[str]) -> None:
+    """Refuse NaN and the infinities in these columns, inside of lists and structs, too."""
+    for name in names:
+        found = _non_finite(pl.col(name), frame.schema[name])
+        wrong = pl.Series() if found is None else frame.select(found.fill_null(value=False)).to_series()
+        if wrong.any():
+            raise refusal(
+                name, start, wrong, "is or holds no finite number", "Choose another `non_finite` than `error`."
+            )
+
+
+def _non_finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    """Return whether a value is or holds a number that is not finite; None where none can be."""
+    if dtype.is_float():
+        return ~column.is_finite()
+    if isinstance(dtype, pl.Struct):
+        found = [_non_finite(column.struct.field(name), inner) for name, inner in fields_of(dtype).items()]
+        there = [one for one in found if one is not None]
+        return pl.any_horizontal(there) if there else None
+    if isinstance(dtype, (pl.List, pl.Array, pl.Map)):
+        inside = _non_finite(pl.element(), inner := inner_of(dtype))
+        return None if inside is None else column.cast(pl.List(inner)).list.eval(inside).list.any()
+    return None
 
 
 def refusal(
@@ -156,7 +210,7 @@ def text_losses(schema: Mapping[str, pl.DataType], non_finite: str) -> Iterator[
                 yield Loss(column=name, why=why)
         if dtype.is_nested():
             leaves = list(leaves_of(dtype))
-            if any(leaf.is_float() for leaf in leaves):
+            if non_finite != "error" and any(leaf.is_float() for leaf in leaves):
                 yield Loss(column=name, why="NaN and infinities inside become null")
             if any(leaf.is_temporal() or isinstance(leaf, _INSIDE) for leaf in leaves):
                 yield Loss(column=name, why="dates, times, decimals, categories and binary inside become text")

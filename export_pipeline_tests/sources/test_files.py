@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.feather
@@ -143,6 +144,12 @@ def test_damaged_footers_are_refused_by_name(tmp_path: Path) -> None:
     data[-40:-8] = b"\xff" * 32
     path.write_bytes(bytes(data))
     with pytest.raises(SourceError, match=r"a\.parquet is no Parquet file that can be read"):
+        open_(tmp_path, "a.parquet")
+
+
+def test_a_parquet_file_with_intervals_is_refused_by_column(tmp_path: Path) -> None:
+    duckdb.execute(f"COPY (SELECT 1 AS a, INTERVAL 1 MONTH AS b) TO '{tmp_path / 'a.parquet'}'")
+    with pytest.raises(SourceError, match=r"column 'b' of .*a\.parquet is an interval"):
         open_(tmp_path, "a.parquet")
 
 

@@ -19,13 +19,16 @@ from export_pipeline.formats.csv.encodings import ascii_column, ascii_text, beyo
 from export_pipeline.formats.csv.options import CsvOptions
 from export_pipeline.formats.csv.reading import Reader
 from export_pipeline.formats.dates import has_date
+from export_pipeline.formats.guards import Look
 from export_pipeline.formats.numbers import NumberFormat, is_number
 from export_pipeline.formats.texts import (
     finite,
     held,
+    holds_floats,
     json_text,
     refusal,
     refuse_non_finite,
+    refuse_non_finite_inside,
     refuse_objects,
     refuse_years,
     text_losses,
@@ -144,6 +147,11 @@ class Csv(CsvOptions):
         if text and self.quotes == "none" and self.null is not None:
             value = pl.when(value != self.null).then(value)
         return value
+
+    def guard(self, schema: pl.Schema, table: str | None = None) -> Look | None:  # noqa: ARG002
+        """Return what refuses numbers that are not finite inside of lists and structs, if asked to."""
+        names = [name for name, dtype in schema.items() if self.non_finite == "error" and holds_floats(dtype)]
+        return (lambda frame, start: refuse_non_finite_inside(frame, start, names)) if names else None
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
         """Refuse years beyond four digits, and what the policies or missing quotes forbid."""

@@ -14,6 +14,7 @@ from export_pipeline.compression import Stage
 from export_pipeline.errors import ConfigError, FormatError
 from export_pipeline.formats import iso
 from export_pipeline.formats.about import About
+from export_pipeline.formats.guards import Look
 from export_pipeline.formats.json.columns import Columns
 from export_pipeline.formats.json.entities import Rows
 from export_pipeline.formats.json.reading import Reader
@@ -24,7 +25,7 @@ from export_pipeline.formats.json.structures import RELATIONSHIPS, AnyStructure,
 from export_pipeline.formats.json.writing import Between, Commas, write_entities, write_groups, write_texts
 from export_pipeline.formats.plain import TextFormat
 from export_pipeline.formats.sink import Sink
-from export_pipeline.formats.texts import refuse_non_finite, refuse_years
+from export_pipeline.formats.texts import refuse_non_finite, refuse_non_finite_inside, refuse_years
 from export_pipeline.schemas import names_of, unused
 from export_pipeline.tables import Table
 from export_pipeline.verification import Loss, Meter, Proof
@@ -127,6 +128,11 @@ class Json(TextFormat):
         A nested structure has the keys of its levels as last columns, a normalized one the columns of its entities.
         """
         return rows.select(self._columns.rendered(rows.collect_schema(), self._held()))
+
+    def guard(self, schema: pl.Schema, table: str | None = None) -> Look | None:
+        """Return what refuses numbers that are not finite where `inspect` does not see them, if asked to."""
+        names = self._columns.floats(schema, self._held(table)) if self.non_finite == "error" else []
+        return (lambda frame, start: refuse_non_finite_inside(frame, start, names)) if names else None
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:
         """Refuse years beyond four digits and, if asked to, non-finite numbers."""

@@ -12,9 +12,20 @@ from export_pipeline.errors import FormatError
 from export_pipeline.formats.iso import iso
 from export_pipeline.formats.json.entities import Section, end_columns, field_column, sections_of
 from export_pipeline.formats.json.grouping import Hidden, key_text, order_of
+from export_pipeline.formats.json.records import NON_FINITE, non_finite
 from export_pipeline.formats.json.stamps import AnyStamp, Iso
 from export_pipeline.formats.json.structures import AnyStructure, Flat, Nested, Normalized
-from export_pipeline.formats.texts import finite, held, is_wide, json_text, nested, refuse_objects, text_losses
+from export_pipeline.formats.texts import (
+    Dated,
+    finite,
+    held,
+    holds_floats,
+    is_wide,
+    json_text,
+    nested,
+    refuse_objects,
+    text_losses,
+)
 from export_pipeline.schemas import fields_of, leaves_of, names_inside
 from export_pipeline.verification import Loss
 
@@ -22,6 +33,7 @@ _EXACT_DIGITS = 15
 """A JSON number is a double for most readers, which keeps 15 digits of every decimal."""
 _LISTS = (pl.List, pl.Array, pl.Map)
 _DATED = (pl.Date, pl.Datetime)
+_LONG = (pl.Int64, pl.UInt64)
 
 
 @dataclass(frozen=True)
@@ -72,8 +84,8 @@ class Columns:
                 yield Loss(column=name, why="null becomes the empty text")
             if self.arrays == "stringify" and _has_lists(dtype):
                 yield Loss(column=name, why="lists become JSON text")
-            if self.integers == "text" and isinstance(dtype, (pl.Int64, pl.UInt64)):
-                yield Loss(column=name, why="64-bit integers become text")
+            if self.integers == "text" and any(isinstance(leaf, _LONG) for leaf in leaves_of(dtype)):
+                yield Loss(column=name, why=f"64-bit integers{' inside' if dtype.is_nested() else ''} become text")
         if isinstance(structure, Nested):
             yield Loss(why="rows are grouped by key: the order of rows of different keys is not kept")
             for level in structure.by:
@@ -90,7 +102,7 @@ class Columns:
     def held(self, name: str, dtype: pl.DataType) -> pl.Expr:
         """Return a column as records hold it."""
         value, found = self._value(pl.col(name), dtype)
-        if isinstance(dtype, (pl.Int64, pl.UInt64)) and self.integers == "text":
+        if isinstance(dtype, _LONG) and self.integers == "text":
             value, found = value.cast(pl.String), pl.String()
         if self.nulls == "empty" and isinstance(found, pl.String):
             value = value.fill_null("")
@@ -101,7 +113,24 @@ class Columns:
         value, found = self._value(pl.col(name), dtype)
         if isinstance(found, pl.Datetime) and (spelled := self._spelled(value, found)) is not None:
             return spelled, pl.String()
+        if found.is_float() and self.non_finite != "null":
+            text = key_text(value, found)
+            for word, where in zip(NON_FINITE, non_finite(value), strict=True):
+                text = pl.when(where).then(pl.lit(word)).otherwise(text)
+            return text, pl.String()
         return value, found
+
+    def floats(self, schema: Mapping[str, pl.DataType], structure: AnyStructure) -> list[str]:
+        """Return the columns in whose keys, lists and structs floats are; of a normalized structure `held_by`'s."""
+        keys: list[str] = []
+        fields = list(schema)
+        if isinstance(structure, Nested):
+            keys, fields = [level.key for level in structure.by], structure.fields(schema)
+        elif isinstance(structure, Normalized):
+            keys = structure.key_columns()
+            fields = [name for names in structure.fields(schema).values() for name in names]
+        found = [name for name in keys if schema[name].is_float()]
+        return list(dict.fromkeys([*found, *(name for name in fields if holds_floats(schema[name]))]))
 
     def _value(self, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, pl.DataType]:
         """Return what becomes of a value, and its type."""
@@ -109,7 +138,7 @@ class Columns:
         if self.arrays == "stringify":
             column, dtype = self._stringified(column, dtype)
         if dtype.is_nested():
-            return self._typed(nested(column, dtype, None if isinstance(self.stamp, Iso) else self.stamp.render), given)
+            return self._typed(nested(column, dtype, self._dated, long_texts=self.integers == "text"), given)
         if isinstance(dtype, _DATED):
             return self._typed(self.stamp.render(column, dtype), given)
         value = held(column, dtype)
@@ -117,11 +146,15 @@ class Columns:
             value = finite(value)
         return self._typed(value, given)
 
+    @property
+    def _dated(self) -> Dated | None:
+        """How dates inside of lists and structs are written; None for the usual way."""
+        return None if isinstance(self.stamp, Iso) else self.stamp.render
+
     def _stringified(self, column: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, pl.DataType]:
         """Return a column whose lists are texts."""
         if isinstance(dtype, _LISTS):
-            dated = None if isinstance(self.stamp, Iso) else self.stamp.render
-            return json_text(column, dtype, dated), pl.String()
+            return json_text(column, dtype, self._dated, long_texts=self.integers == "text"), pl.String()
         if isinstance(dtype, pl.Struct) and _has_lists(dtype):
             inner = {name: self._stringified(column.struct.field(name), t) for name, t in fields_of(dtype).items()}
             made = pl.struct(value.alias(name) for name, (value, _) in inner.items())

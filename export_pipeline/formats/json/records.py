@@ -79,8 +79,7 @@ def _field(column: pl.Series, style: Style, *, special: bool) -> pl.Expr:
     """Return name and value."""
     made = value(pl.col(column.name), column.dtype)
     if special and style.words and column.dtype.is_float():
-        number = pl.col(column.name)
-        for word, where in zip(NON_FINITE, (number.is_nan(), number == _INF, number == -_INF), strict=True):
+        for word, where in zip(NON_FINITE, non_finite(pl.col(column.name)), strict=True):
             made = pl.when(where).then(pl.lit(f'"{word}"')).otherwise(made)
     if special and style.nulls == "empty":
         made = pl.when(pl.col(column.name).is_not_null()).then(made).otherwise(pl.lit('""'))
@@ -88,6 +87,11 @@ def _field(column: pl.Series, style: Style, *, special: bool) -> pl.Expr:
     if special and style.nulls == "exclude":
         made = pl.when(pl.col(column.name).is_not_null()).then(made)
     return made
+
+
+def non_finite(number: pl.Expr) -> tuple[pl.Expr, ...]:
+    """Return where numbers are each of `NON_FINITE`."""
+    return number.is_nan(), number == _INF, number == -_INF
 
 
 def value(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:

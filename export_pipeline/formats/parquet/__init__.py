@@ -14,17 +14,18 @@ from export_pipeline.formats.about import About
 from export_pipeline.formats.base import Format
 from export_pipeline.formats.guards import Look
 from export_pipeline.formats.parquet import hive, lzo
+from export_pipeline.formats.parquet.casts import refuse_lossy
 from export_pipeline.formats.parquet.codecs import AnyCodec, PageZstd
-from export_pipeline.formats.parquet.fields import RESERVED, ParquetField, ParquetSchema, refuse_lossy, refuse_nulls
+from export_pipeline.formats.parquet.fields import RESERVED, ParquetField, ParquetSchema, refuse_nulls
 from export_pipeline.formats.parquet.keys import Encryption
 from export_pipeline.formats.parquet.order import SortedBy
 from export_pipeline.formats.parquet.partitions import write_partitions
 from export_pipeline.formats.parquet.readers import open_arrow, read_arrow, read_lzo, read_partitions, read_polars
 from export_pipeline.formats.parquet.sections import write_sections
-from export_pipeline.formats.parquet.writers import LARGE, polars_options, write_arrow
+from export_pipeline.formats.parquet.writers import LARGE, MOST, polars_options, write_arrow
 from export_pipeline.formats.parts import MARKER, PartFolder
 from export_pipeline.formats.piped import piped
-from export_pipeline.formats.texts import WIDE, is_wide, refuse_objects
+from export_pipeline.formats.texts import is_wide, narrowed, refuse_objects
 from export_pipeline.lists import Names
 from export_pipeline.schemas import leaves_of, name_of
 from export_pipeline.verification import Loss
@@ -42,7 +43,7 @@ class Parquet(Format):
     compression: AnyCodec = PageZstd()
     """`zstd`, `snappy`, `gzip`, `brotli`, `lz4`, `lzo` or `none`; three of them also with a level: `{zstd: 9}`. `lzo`
     needs the extra `lzo`, and few programs read it."""
-    row_group_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 5000
+    row_group_size: Annotated[int, Field(ge=1, le=MOST)] | Literal["auto"] = 5000
     """Rows per row group. Small groups let readers skip more and need little memory, but make larger files and slower
     scans; for more than some 100,000 rows, `auto` (262,144 at most) is better: files a tenth smaller, scans twice as
     fast."""
@@ -194,10 +195,12 @@ class Parquet(Format):
         casts = self.declared.casts(schema)
         found = [Loss(why=lzo.WHO)] if self._is_lzo else []
         return found + [
-            Loss(column=name, why=why) for name, dtype in schema.items() if is_wide(dtype) and name not in casts
+            Loss(column=name, why=why)
+            for name, dtype in schema.items()
+            if any(map(is_wide, leaves_of(dtype))) and name not in casts
         ]
 
-    def guard(self, schema: pl.Schema) -> Look | None:
+    def guard(self, schema: pl.Schema, table: str | None = None) -> Look | None:  # noqa: ARG002
         """Return what refuses values that a declared type would change."""
         casts = self.declared.casts(schema)
         written = {field.name: str(field.type) for field in self.declared.fields}
@@ -206,7 +209,11 @@ class Parquet(Format):
     def render(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Apply what is declared, and cast 128-bit integers, the only type that Parquet lacks."""
         rows = self.declared.apply(rows) if self.declared.fields else rows
-        wide = [pl.col(name).cast(WIDE) for name, dtype in rows.collect_schema().items() if is_wide(dtype)]
+        wide = [
+            pl.col(name).cast(narrowed(dtype))
+            for name, dtype in rows.collect_schema().items()
+            if any(map(is_wide, leaves_of(dtype)))
+        ]
         return rows.with_columns(wide) if wide else rows
 
     def inspect(self, frame: pl.DataFrame, start: int) -> None:

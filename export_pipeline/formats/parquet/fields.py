@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from export_pipeline.errors import ConfigError, FormatError, did_you_mean
-from export_pipeline.formats.texts import cut
+from export_pipeline.formats.parquet.casts import can_cast, cast
 from export_pipeline.options import Options
-from export_pipeline.schemas import dtype_of
+from export_pipeline.schemas import dtype_of, name_of
 
 _PLAIN: Mapping[str, pl.DataType] = {
     "boolean": pl.Boolean(), "bool": pl.Boolean(), "int8": pl.Int8(), "int16": pl.Int16(), "int32": pl.Int32(),
@@ -28,6 +27,8 @@ _DECIMAL = re.compile(r"decimal\((\d+)(?:,\s*(\d+))?\)")
 _TIMESTAMP = re.compile(r"(?:timestamp|datetime)[\[(](ms|us|ns)(?:,\s*([\w/+-]+))?[\])]", re.IGNORECASE)
 RESERVED = ("ARROW:schema",)
 """Keys of file metadata that writers use themselves."""
+_EXTENSION = "ARROW:extension:"
+"""Begin of the notes by which readers take a column for another type than it has."""
 
 
 def type_of(text: str) -> pl.DataType:
@@ -76,6 +77,13 @@ class ParquetField(Options):
             type_of(text)
         return text
 
+    @field_validator("metadata")
+    @classmethod
+    def _notes(cls, notes: dict[str, str]) -> dict[str, str]:
+        if key := next((key for key in notes if key.startswith(_EXTENSION)), None):
+            raise ValueError(f"the key {key!r} would make another type of the column; choose another")
+        return notes
+
     @property
     def dtype(self) -> pl.DataType | None:
         """The declared type."""
@@ -112,13 +120,16 @@ class ParquetSchema(Options):
             wanted, given = field.dtype, schema[field.name]
             if wanted is not None and wanted != given and (wanted.is_nested() or given.is_nested()):
                 raise ConfigError(
-                    f"column {field.name!r} is {given}; it cannot become {field.type}", cure="Leave its type out."
+                    f"column {field.name!r} is {name_of(given)}; it cannot become {field.type}",
+                    cure="Leave its type out.",
                 )
-            if wanted is not None and wanted != given:
-                try:
-                    pl.select(_cast(pl.lit(pl.Series([], dtype=given)), given, wanted))
-                except pl.exceptions.PolarsError as error:
-                    raise ConfigError(f"column {field.name!r} is {given}; it cannot become {field.type}") from error
+            if wanted is not None and wanted != given and not can_cast(given, wanted):
+                raise ConfigError(f"column {field.name!r} is {name_of(given)}; it cannot become {field.type}")
+            if isinstance(wanted or given, pl.Null) and not field.nullable:
+                raise ConfigError(
+                    f"column {field.name!r} holds nothing but empty values; it cannot be declared not to be empty",
+                    cure="Say nullable: true, or give it a type.",
+                )
         called = {field.name: field.called for field in self.fields}
         names = [called.get(name, name) for name in schema]
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -135,37 +146,9 @@ class ParquetSchema(Options):
         casts = self.casts(schema)
         names = {field.name: field.called for field in self.fields}
         return rows.select(
-            (_cast(pl.col(name), given, casts[name]) if name in casts else pl.col(name)).alias(names.get(name, name))
+            (cast(pl.col(name), given, casts[name]) if name in casts else pl.col(name)).alias(names.get(name, name))
             for name, given in schema.items()
         )
-
-
-def _cast(column: pl.Expr, given: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    """Return the cast column, null where a value has no form in the wanted type."""
-    if isinstance(given, pl.String) and isinstance(wanted, (pl.Date, pl.Datetime, pl.Time)):
-        return column.str.strptime(wanted, strict=False)
-    return column.cast(wanted, strict=False)
-
-
-def refuse_lossy(frame: pl.DataFrame, start: int, casts: Mapping[str, pl.DataType], written: Mapping[str, str]) -> None:
-    """Refuse the first value that a cast would change: FormatError with column, row and value.
-
-    `written` has the types as the export writes them.
-    """
-    for name, wanted in casts.items():
-        column = frame[name]
-        cast = frame.select(_cast(pl.col(name), column.dtype, wanted)).to_series()
-        wrong = column.is_not_null() & cast.is_null()
-        if not (
-            isinstance(column.dtype, pl.String) and (wanted.is_float() or wanted.is_temporal() or wanted.is_decimal())
-        ):
-            wrong |= cast.cast(column.dtype, strict=False).ne_missing(column)
-        if wrong.any():
-            at = wrong.arg_max() or 0
-            raise FormatError(
-                f"column {name!r}, row {start + at + 1:,}: {_shown(column[at])} does not fit into {written[name]}",
-                cure="Declare a type that holds it, or change the value before.",
-            )
 
 
 def refuse_nulls(frame: pl.DataFrame, start: int, names: Iterable[str]) -> None:
@@ -177,7 +160,3 @@ def refuse_nulls(frame: pl.DataFrame, start: int, names: Iterable[str]) -> None:
                 f"column {name!r}, row {start + (empty.arg_max() or 0) + 1:,}: it is empty, and declared not to be",
                 cure="Filter these rows out, or say nullable: true.",
             )
-
-
-def _shown(value: Any) -> str:
-    return cut(repr(value) if isinstance(value, str) else str(value))

@@ -36,7 +36,8 @@ class SortCheck:
         if not self._by or not frame.height:
             return
         names = [by.column for by in self._by]
-        keys = frame.select(names)
+        # Readers know a category as its text.
+        keys = frame.select(pl.col(name).cast(pl.String) if _is_category(frame, name) else name for name in names)
         both = pl.concat([self._last, keys]) if self._last.height else keys
         wrong = both.select(self._greater()).to_series()
         if wrong.any():
@@ -59,11 +60,16 @@ class SortCheck:
         return (pl.int_range(pl.len()) > 0) & found
 
 
+def _is_category(frame: pl.DataFrame, name: str) -> bool:
+    return isinstance(frame.schema[name], (pl.Categorical, pl.Enum))
+
+
 def sorting(schema: Any, by: Sequence[SortedBy]) -> list[Any] | None:
     """Return Arrow's form of them for a Parquet schema; None for none."""
     import pyarrow.parquet as arrow
 
     if not by:
         return None
-    leaves = {schema.column(n).path: n for n in range(len(schema))}
-    return [arrow.SortingColumn(leaves[s.column], s.descending, s.nulls_first) for s in by]
+    # By their own names: the field `b` of a struct `a` has the path of a column `a.b`.
+    columns = {leaf.name: n for n, leaf in enumerate(map(schema.column, range(len(schema)))) if leaf.name == leaf.path}
+    return [arrow.SortingColumn(columns[s.column], s.descending, s.nulls_first) for s in by]

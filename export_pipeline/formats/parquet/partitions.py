@@ -20,6 +20,7 @@ from export_pipeline.formats.parquet import hive
 from export_pipeline.formats.parquet.sections import write_sections
 from export_pipeline.formats.parquet.writers import polars_options
 from export_pipeline.formats.parts import PartFolder, PartSink
+from export_pipeline.schemas import unused
 
 if TYPE_CHECKING:
     from export_pipeline.formats.parquet import Parquet
@@ -60,6 +61,7 @@ def write_partitions(form: Parquet, rows: pl.LazyFrame, folder: PartFolder) -> N
 def _buckets(form: Parquet, rows: pl.LazyFrame, folder: PartFolder) -> list[Path]:
     """Scatter the rows over buckets by their keys; return those that have rows."""
     made: list[Path] = []
+    name = unused("bucket", rows.collect_schema())  # the sink leaves this column out of the buckets
 
     def provide(given: Any) -> PartSink:
         sink = folder.temporary(f"{given.partition_keys.item()}-{given.index_in_partition}")
@@ -68,7 +70,7 @@ def _buckets(form: Parquet, rows: pl.LazyFrame, folder: PartFolder) -> list[Path
 
     buckets: Any = pl.PartitionBy(
         "",
-        key={"bucket": pl.struct(form.partition_by).hash() % BUCKETS},
+        key={name: pl.struct(form.partition_by).hash() % BUCKETS},
         include_key=False,
         file_path_provider=provide,  # type: ignore[arg-type]
         approximate_bytes_per_file=None,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LARGE = 65_536
 """Rows of a row group from which on a file has so few of them that it matters little what writers keep of each."""
+MOST = (1 << 31) - 1
+"""Rows of a row group that every writer can count."""
 AUTO_ARROW = 131_072
 """Rows in a group that Arrow's writer makes of `auto`: they are held in memory until the group is complete."""
 _BATCH = 10_000

@@ -102,11 +102,17 @@ def _look(path: Path) -> tuple[Pin, int, pl.Schema]:
                 )
             file.seek(size - _TAIL - length)
             identity = hashlib.sha256(file.read(length)).hexdigest()[:32]
+        metadata = pq.read_metadata(path)
+        leaves = map(metadata.schema.column, range(len(metadata.schema)))
+        if interval := next((leaf.path for leaf in leaves if leaf.converted_type == "INTERVAL"), None):
+            raise SourceError(
+                f"column {interval!r} of {path} is an interval of months, days and milliseconds, which cannot be read",
+                cure="Write the file without it, or with its text.",
+            )
         schema = pl.read_parquet_schema(path)
-        rows = pq.read_metadata(path).num_rows
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
         raise SourceError(f"{path} is no Parquet file that can be read: {_first_line(error)}") from error
-    return Pin.of(path, identity), rows, pl.Schema(schema)
+    return Pin.of(path, identity), metadata.num_rows, pl.Schema(schema)
 
 
 def _first_line(error: Exception) -> str:

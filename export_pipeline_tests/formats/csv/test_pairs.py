@@ -87,6 +87,7 @@ def fitting(row: dict[str, Any]) -> pl.DataFrame:
         frame = frame.with_columns(pl.selectors.by_name("list_text", require_all=False).list.head(0))
     if row["non_finite"] == "error":
         frame = frame.with_columns(pl.col("non_finite").fill_nan(None).replace([float("inf"), float("-inf")], None))
+        frame = frame.drop("struct_leaves", strict=False)  # which holds NaN
     if row["formula_guard"] == "error":
         frame = frame.with_columns(texts.cast(pl.String).str.replace(r"^[=+\-@\t\r]", "_"))
         frame = frame.drop("duration", "binary", strict=False)

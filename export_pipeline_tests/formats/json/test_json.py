@@ -110,13 +110,26 @@ def test_every_pair_of_options(one: str, other: str, tmp_path: Path) -> None:
         if options.get("decimals") == "number":
             without += ("decimal", "decimal0", "int128")
         if options.get("non_finite") == "error":
-            without += ("non_finite",)
+            without += ("non_finite", "struct_leaves")
         assert records(nasty.table(without=without), tmp_path, **options)
 
 
 def test_integers_as_text(tmp_path: Path) -> None:
     frame = pl.DataFrame({"i": [2**53 + 1, None], "small": pl.Series([1, 2], dtype=pl.Int32)})
     assert records(frame, tmp_path, integers="text")[0] == {"i": "9007199254740993", "small": 1}
+
+
+def test_integers_inside_of_lists_and_structs_are_text_too(tmp_path: Path) -> None:
+    long = 2**53 + 1
+    frame = pl.DataFrame({"l": [[long, None]], "s": [{"a": long, "b": [{"c": 1}]}]})
+    assert records(frame, tmp_path, integers="text") == [
+        {"l": [str(long), None], "s": {"a": str(long), "b": [{"c": "1"}]}}
+    ]
+    found = records(frame, tmp_path, integers="text", array_handling="stringify")[0]
+    assert json.loads(found["l"]) == [str(long), None]
+    assert [loss.why for loss in Json(integers="text").losses(frame.schema)] == [
+        "64-bit integers inside become text"
+    ] * 2
 
 
 def test_decimals_as_numbers_are_exact_or_refused(tmp_path: Path) -> None:
@@ -132,6 +145,22 @@ def test_decimals_as_numbers_are_exact_or_refused(tmp_path: Path) -> None:
 def test_non_finite_numbers_can_be_an_error(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="column 'x', row 2"):
         Json(non_finite="error").write(pl.LazyFrame({"x": [1.0, float("nan")]}), tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[1.0], None, [None, float("nan")]],
+        [{"a": None, "b": 1}, None, {"a": float("inf"), "b": 1}],
+        [[{"a": [1.0]}], [None], [{"a": None}, {"a": [float("nan")]}]],
+    ],
+)
+def test_non_finite_numbers_inside_of_lists_and_structs_are_an_error_too(values: list[Any], tmp_path: Path) -> None:
+    frame = pl.DataFrame({"x": values})
+    with pytest.raises(FormatError, match="column 'x', row 3"):
+        Json(non_finite="error").write(frame.lazy(), tmp_path / "x.json")
+    proven(Json(non_finite="error"), frame.head(2), tmp_path)
+    assert not [loss for loss in Json(non_finite="error").losses(frame.schema) if "NaN" in loss.why]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

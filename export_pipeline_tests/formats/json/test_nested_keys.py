@@ -45,6 +45,22 @@ def test_keys_of_other_types_are_their_texts_in_order(what: str, more: list[Any]
         assert sum(len(group["records"]) for group in found.values()) == len(values)
 
 
+def test_keys_that_are_no_finite_numbers_are_what_records_would_say(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    frame = pl.DataFrame({"k": [nan, None, inf, -inf, 1.5], "n": range(5)})
+    found = document(frame, tmp_path, **nested({"key": "k", "name": "ks"}), non_finite="string")["ks"]
+    assert {key: group["records"][0]["n"] for key, group in found.items()} == {
+        "NaN": 0, "null": 1, "Infinity": 2, "-Infinity": 3, "1.5": 4
+    }  # fmt: skip
+    with pytest.raises(FormatError, match=r"column 'k', row [134]"):
+        written(frame, tmp_path, **nested({"key": "k", "name": "ks"}), non_finite="error")
+    entities = {"entities": {"ks": {"key": "k", "fields": []}, "ns": {"key": "n"}}}
+    found = document(frame, tmp_path, structure={"normalized": entities}, non_finite="string")["ks"]
+    assert set(found) == {"NaN", "Infinity", "-Infinity", "1.5"}
+    with pytest.raises(FormatError, match=r"column 'k', row [134]"):
+        written(frame, tmp_path, structure={"normalized": entities}, non_finite="error")
+
+
 def test_a_missing_key_and_its_text_are_never_one_group(tmp_path: Path) -> None:
     frame = pl.DataFrame({"k": ["null", None, "x"], "n": [1, 2, 3]})
     with pytest.raises(FormatError, match="rows without a key and rows with the key 'null'"):

@@ -54,6 +54,12 @@ def test_hive_folders_are_read_by_duckdb_arrow_and_polars(tmp_path: Path) -> Non
     assert_frame_equal(found.select("n", "agent", "ok", "cost").sort("n"), wanted)
 
 
+def test_a_column_may_be_called_as_what_rows_are_scattered_by(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"bucket": [1, 2, 3], "k": ["a", "b", "a"]})
+    artifact = written(parquet(partition_by=["k"]), frame, tmp_path)
+    assert artifact.columns == {"bucket": "Int64", "k": "String"}
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_every_codec_in_partitions(codec: str, tmp_path: Path) -> None:
     artifact = written(parquet(partition_by=["ok"], compression=codec, row_group_size="auto"), sample(), tmp_path)

@@ -86,6 +86,18 @@ def test_a_declared_schema_is_what_others_read(tmp_path: Path) -> None:
         ([dt.datetime(2026, 1, 1, 5)], "date", "does not fit"),
         ([float("nan")], "int32", "row 1: nan does not fit"),
         ([-1], "uint8", "row 1: -1 does not fit"),
+        (["1.2", "1.239"], "decimal(10,2)", "row 2: '1.239' does not fit"),
+        (["125e-4"], "decimal(10,3)", "row 1: '125e-4' does not fit"),
+        (["1e400"], "float64", "row 1: '1e400' does not fit"),
+        (["2026-01-01T00:00:00.123456"], "timestamp[ms]", "row 1: '2026-01-01T00:00:00.123456' does not fit"),
+        (["1600-01-01"], "timestamp[ns]", "row 1: '1600-01-01' does not fit"),
+        (["x"], "timestamp[us]", "row 1: 'x' does not fit"),
+        (["01/02/2026"], "date", "row 1: '01/02/2026' does not fit"),
+        (["26-01-02"], "date", "row 1: '26-01-02' does not fit"),
+        (["2026-01-01T00:00:00Z"], "timestamp[us]", "row 1: '2026-01-01T00:00:00Z' does not fit"),
+        (["2025-10-26T02:30:00"], "timestamp[us, Europe/Berlin]", "row 1: '2025-10-26T02:30:00' does not fit"),
+        (["true", "yes"], "boolean", "row 2: 'yes' does not fit"),
+        ([b"a", b"\xff"], "string", r"row 2: b'\\xff' does not fit"),
     ],
 )
 def test_casts_that_lose_are_refused(values: list[Any], wanted: str, said: str, tmp_path: Path) -> None:
@@ -107,10 +119,41 @@ def test_casts_that_lose_are_refused(values: list[Any], wanted: str, said: str, 
         (["2026-01-01", None], "date"),
         ([dt.datetime(2026, 1, 1)], "date"),
         ([1, 0], "string"),
+        (["1.2300", "5e-1", None], "decimal(10,2)"),
+        (["inf", "nan", "1e300"], "float64"),
+        (["true", "false", None], "boolean"),
+        (["12:30", "12:30:01.123456789"], "time"),
+        ([True, None], "string"),
+        ([dt.datetime(2026, 1, 1, 5, tzinfo=dt.UTC), None], "string"),
+        ([dt.time(5), None], "string"),
+        ([dt.timedelta(days=-1, microseconds=1), None], "string"),
+        ([None], "int64"),
     ],
 )
 def test_casts_that_keep_every_value_are_made(values: list[Any], wanted: str, tmp_path: Path) -> None:
     proven(declared({"name": "c", "type": wanted}), pl.DataFrame({"c": values}), tmp_path)
+
+
+def test_texts_become_the_moments_that_they_are(tmp_path: Path) -> None:
+    texts = ["2026-01-01T10:00Z", "2026-01-01 10:00:00.5+0200", "2026-01-01", "2026-01-01T10:00", "0001-01-01T12:00"]
+    form = declared({"name": "c", "type": "timestamp[us, Europe/Berlin]"})
+    path = proven(form, pl.DataFrame({"c": texts[:4]}), tmp_path).path
+    assert pl.read_parquet(path)["c"].dt.to_string("%FT%T%.f%z").to_list() == [
+        "2026-01-01T11:00:00+0100",
+        "2026-01-01T09:00:00.500+0100",
+        "2026-01-01T00:00:00+0100",
+        "2026-01-01T10:00:00+0100",
+    ]
+    plain = proven(declared({"name": "c", "type": "timestamp[us]"}), pl.DataFrame({"c": texts[2:]}), tmp_path).path
+    assert pl.read_parquet(plain)["c"].to_list() == [
+        dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, 10), dt.datetime(1, 1, 1, 12)
+    ]  # fmt: skip
+
+
+def test_moments_become_texts_of_iso_8601(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"c": [dt.datetime(2026, 1, 1, 5)]})
+    path = proven(declared({"name": "c", "type": "string"}), frame, tmp_path).path
+    assert pl.read_parquet(path)["c"].to_list() == ["2026-01-01T05:00:00.000000"]
 
 
 def test_the_row_of_a_lossy_cast_is_that_of_the_whole(tmp_path: Path) -> None:
@@ -132,6 +175,10 @@ def test_an_empty_value_is_refused_where_none_may_be(options: dict[str, Any], tm
         ({"schema": {"fields": [{"name": "aa"}]}}, "did you mean 'a'"),
         ({"schema": {"fields": [{"name": "a", "rename": "b"}]}}, "two columns would be called 'b'"),
         ({"schema": {"fields": [{"name": "l", "type": "int64"}]}}, "cannot become int64"),
+        ({"schema": {"fields": [{"name": "a", "type": "Enum(['x'])"}]}}, "cannot become Enum"),
+        ({"schema": {"fields": [{"name": "d", "type": "boolean"}]}}, "cannot become boolean"),
+        ({"schema": {"fields": [{"name": "n", "nullable": False}]}}, "nothing but empty values"),
+        ({"schema": {"fields": [{"name": "n", "type": "Object"}]}}, "cannot become Object"),
         ({"bloom_filters": ["x"]}, "bloom_filters names 'x'"),
         ({"bloom_filters": ["l"]}, "which it cannot be used with"),
         ({"sorting_columns": ["x"]}, "sorting_columns names 'x'"),
@@ -146,6 +193,7 @@ def test_an_empty_value_is_refused_where_none_may_be(options: dict[str, Any], tm
 )
 def test_what_does_not_fit_the_columns_is_refused(options: dict[str, Any], said: str) -> None:
     schema = pl.Schema({"a": pl.Int64(), "b": pl.String(), "l": pl.List(pl.Int64), "f": pl.Float64(), "ä": pl.Int8()})
+    schema |= pl.Schema({"d": pl.Duration("us"), "n": pl.Null()})
     with pytest.raises((ConfigError, FormatError), match=said):
         parquet(**options).check(schema)
 
@@ -164,6 +212,19 @@ def test_sorting_columns_are_noted(tmp_path: Path) -> None:
     form = parquet(sorting_columns=["a", {"column": "b", "descending": True, "nulls_first": True}])
     found = pq.ParquetFile(proven(form, frame, tmp_path).path).metadata.row_group(0).sorting_columns
     assert found == (pq.SortingColumn(2), pq.SortingColumn(3, descending=True, nulls_first=True))
+
+
+def test_a_sorting_column_is_not_a_field_of_the_same_path(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a.b": [1, 2], "a": [{"b": 2}, {"b": 1}]})
+    found = pq.ParquetFile(proven(parquet(sorting_columns=["a.b"]), frame, tmp_path).path).metadata
+    assert found.row_group(0).sorting_columns == (pq.SortingColumn(0),)
+
+
+def test_categories_are_sorted_as_the_texts_that_readers_see(tmp_path: Path) -> None:
+    sizes = pl.DataFrame({"c": ["small", "large"]}, schema={"c": pl.Enum(["small", "large"])})
+    proven(parquet(sorting_columns=["c"]), sizes.reverse(), tmp_path)
+    with pytest.raises(FormatError, match="row 2 is not in the order"):
+        parquet(sorting_columns=["c"]).write(sizes.lazy(), tmp_path / "x.parquet")
 
 
 @pytest.mark.parametrize(
@@ -288,3 +349,15 @@ ROWS = pairwise(OPTIONS, _allowed)
 def test_every_pair_of_options(options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPORT_PARQUET_KEY", base64.b64encode(KEY).decode())
     proven(parquet(**options), nasty.table().with_row_index("row"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"row_group_size": 1 << 31}, "less than or equal to 2147483647"),
+        ({"schema": {"fields": [{"name": "a", "metadata": {"ARROW:extension:name": "x"}}]}}, "another type"),
+    ],
+)
+def test_what_no_writer_can_do_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parquet(**options)

@@ -64,6 +64,17 @@ def test_wide_integers_become_decimals(tmp_path: Path) -> None:
     assert pq.read_schema(artifact.path).field("int128").type == pa.decimal128(38, 0)
 
 
+@pytest.mark.parametrize("options", [{}, {"sorting_columns": ["n"]}, {"partition_by": ["n"]}])
+def test_wide_integers_inside_of_others_become_decimals(options: dict[str, Any], tmp_path: Path) -> None:
+    wide = pl.List(pl.Struct({"a": pl.Int128(), "b": pl.Array(pl.UInt128(), 1)}))
+    frame = pl.DataFrame({"n": [1, 2], "x": [[{"a": 2**100, "b": [1]}], None]}, schema={"n": pl.Int64(), "x": wide})
+    form = parquet(**options)
+    artifact = form.write(frame.lazy(), tmp_path / "x")
+    verify(artifact, form)
+    assert [loss.column for loss in artifact.losses] == ["x"]
+    assert artifact.columns["x"].count("Decimal(precision=38, scale=0)") == 2
+
+
 def test_row_groups(tmp_path: Path) -> None:
     frame = pl.DataFrame({"n": range(10_000)})
     metadata = pq.ParquetFile(proven(parquet(row_group_size=3000), frame, tmp_path).path).metadata
