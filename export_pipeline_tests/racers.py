@@ -47,11 +47,20 @@ PHASES = ("before publishing", "while publishing", "between publishing and recei
 
 
 class Contest:
-    """Rounds until enough processes were killed."""
+    """Rounds until enough processes were killed, and enough were asleep for longer than they hold their claims."""
 
     def __init__(
-        self, url: str, folder: Path, mode: str, kills: int, seed: int, destination: type[Local], parts: int
+        self,
+        url: str,
+        folder: Path,
+        mode: str,
+        kills: int,
+        pauses: int,
+        seed: int,
+        destination: type[Local],
+        parts: int,
     ) -> None:
+        self.enough = pauses
         self.url, self.folder, self.mode, self.kills, self.destination = url, folder, mode, kills, destination
         self.parts = parts
         self.random = random.Random(seed)
@@ -64,7 +73,7 @@ class Contest:
     def run(self) -> dict[str, Any]:
         """Race; return the figures. Raises AssertionError where a file is there twice, not at all, or wrong."""
         begun = time.monotonic()
-        while self.deaths.total() < self.kills:
+        while self.deaths.total() < self.kills or self.pauses < self.enough:
             self._round(self._prepare(self.rounds))
             self.rounds += 1
         return {
@@ -228,12 +237,15 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder")
     parser.add_argument("--mode", choices=["overwrite", "version", "fail"], required=True)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--pauses", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--forgetful", action="store_true", help="do not look for what a dead process published")
     parser.add_argument("--parts", type=int, default=0, help="deliver folders of so many parts")
     given = parser.parse_args()
     destination = Forgetful if given.forgetful else Local
-    contest = Contest(given.url, given.folder, given.mode, given.kills, given.seed, destination, given.parts)
+    contest = Contest(
+        given.url, given.folder, given.mode, given.kills, given.pauses, given.seed, destination, given.parts
+    )
     try:
         print(json.dumps(contest.run()))
     except AssertionError as error:
