@@ -25,7 +25,15 @@ def jobs(defs: dg.Definitions) -> dict[str, dg.JobDefinition]:
     return {job.name: job for job in defs.get_repository_def().get_all_jobs()}
 
 
-def test_two_hundred_files_one_broken_one_deep_load_in_two_seconds(tmp_path: Path) -> None:
+def yardstick() -> float:
+    """Return the CPU seconds of ten million steps here: 0.8 on the machine on which 200 files take 1.2."""
+    started, total = time.process_time(), 0
+    for step in range(10_000_000):
+        total += step
+    return time.process_time() - started
+
+
+def test_two_hundred_files_one_broken_one_deep_load_soon(tmp_path: Path) -> None:
     files = {f"export-{number:03}": FAILED.replace("900", str(number)) for number in range(99)}
     files |= {f"daily-{number:03}": SCHEDULED for number in range(99)}
     made = home(tmp_path, files | {"broken": BROKEN, "deep": deep(6)})
@@ -34,7 +42,7 @@ def test_two_hundred_files_one_broken_one_deep_load_in_two_seconds(tmp_path: Pat
     defs = definitions(made)
     repository = defs.get_repository_def()
     found = jobs(defs)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 2.5 * yardstick()
     assert len(found) == 201
     assert len(repository.schedule_defs) == 99
     broken = [name for name, job in found.items() if labels.BROKEN in job.tags]
