@@ -61,6 +61,7 @@ class Contest:
         parts: int,
     ) -> None:
         self.enough = pauses
+        """How many must sleep for that long."""
         self.url, self.folder, self.mode, self.kills, self.destination = url, folder, mode, kills, destination
         self.parts = parts
         self.random = random.Random(seed)
