@@ -25,6 +25,7 @@ FAILURE = Notice(
     export="daily-costs",
     run_id="run-1",
     logical_time=MONDAY,
+    ended=MONDAY,
     message="the store 'dashboard' is locked\nby another process",
     cure="Try again later.",
     details={"stage": "extract", "folder": Path("reports")},

@@ -99,22 +99,38 @@ def _notice(
     if kind == "failure":
         message, cure = failure(context.instance, run.run_id)
         details["stage"] = _stage(context)
+    started, ended = _times(context.instance, run.run_id)
     return Notice(
         kind=kind,
         export=export,
         run_id=run.run_id,
-        logical_time=plan.logical_time if plan is not None else _asked_for(run),
+        logical_time=plan.logical_time if plan is not None else _asked_for(run, started),
+        ended=ended,
         message=message,
         cure=cure or None,
         details=details,
     )
 
 
-def _asked_for(run: dg.DagsterRun) -> datetime:
+def _times(instance: dg.DagsterInstance, run_id: str) -> tuple[datetime, datetime]:
+    """Return when a run began, or was launched, and when it ended; a sensor may hear of it much later."""
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:  # deleted by somebody since
+        return datetime.now(UTC), datetime.now(UTC)
+    launched = record.create_timestamp.timestamp()
+    times = (record.start_time or launched, record.end_time or record.update_timestamp.timestamp())
+    began, ended = (datetime.fromtimestamp(time, UTC) for time in times)
+    return began, ended
+
+
+def _asked_for(run: dg.DagsterRun, started: datetime) -> datetime:
+    """Return the instant that a run without a plan stands for."""
+    if labels.LOGICAL_TIME not in run.tags:
+        return started
     try:
         return logical_time(run)
     except ExportError:
-        return datetime.now(UTC)
+        return started
 
 
 def _stage(context: dg.RunStatusSensorContext) -> str | None:

@@ -40,6 +40,8 @@ class Notice:
     export: str
     run_id: str
     logical_time: datetime
+    ended: datetime
+    """When the run ended, by the clock."""
     message: str = ""
     """The cause of a failure, in one line; for people."""
     cure: str | None = None
@@ -52,8 +54,9 @@ class Notice:
     @property
     def subject(self) -> str:
         """What is told once: an incident's failure, its recovery, or the success of one run."""
-        told_of = self.incident.key if self.incident is not None else f"{self.export}#{self.run_id}"
-        return told_of if self.kind == "failure" else f"{told_of}#{self.kind}"
+        if self.incident is None:
+            return f"{self.export}#{self.run_id}#{self.kind}"
+        return self.incident.key if self.kind == "failure" else self.incident.recovery
 
     def sentence(self) -> str:
         """Say it in English, in one line."""
@@ -199,6 +202,7 @@ def notify(
     """Record how a run ended and tell those who want to know, each once; return the errors of those not reached.
 
     Give a failure or a success; a success that ends an incident tells those who were told of it of the recovery, too.
+    So does a failure that was overtaken by a success.
     One who cannot be reached keeps nobody else from being told, and is tried again at the next failure of the incident.
     """
     means = means or Means()
@@ -207,8 +211,9 @@ def notify(
     for one in notifications:
         channel = one.channel()
         for news in notices:
-            silent = news.kind == "recovery" and news.incident is not None and channel not in news.incident.told
-            if silent or not one.wants(news) or not incidents.claim(news.subject, channel):
+            ended = news.incident if news.kind == "recovery" else None
+            unheard = ended is not None and not incidents.told(ended.key, channel)
+            if unheard or not one.wants(news) or not incidents.claim(news.subject, channel):
                 continue
             try:
                 one.send(news, means)
@@ -226,8 +231,15 @@ def notify(
 
 def _notices(notice: Notice, incidents: Incidents) -> list[Notice]:
     """Return what there is to tell: a failure with its incident, or a success and the recovery that it is."""
+    when = (notice.export, notice.logical_time, notice.ended)
     if notice.kind == "failure":
-        return [replace(notice, incident=incidents.failed(notice.export, notice.logical_time))]
-    ended = incidents.succeeded(notice.export, notice.logical_time)
-    recovery = [] if ended is None else [replace(notice, kind="recovery", incident=ended)]
-    return [*recovery, replace(notice, incident=None)]
+        incident = incidents.failed(*when)
+        failure = replace(notice, incident=incident)
+        return [failure, _recovery(failure, incident)] if incident.over else [failure]
+    ended = incidents.succeeded(*when)
+    return [notice] if ended is None else [_recovery(notice, ended), notice]
+
+
+def _recovery(notice: Notice, ended: Incident) -> Notice:
+    details = {name: value for name, value in notice.details.items() if name != "stage"}
+    return replace(notice, kind="recovery", incident=ended, message="", cure=None, details=details)

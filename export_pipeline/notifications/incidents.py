@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,19 +22,17 @@ KEPT = 90 * 86400.0
 """Seconds for which it is remembered what was told."""
 
 TABLES = (
-    """create table if not exists incidents (
-        export text primary key, since text not null, last text not null, failures integer not null
+    """create table if not exists failing (
+        export text primary key, since text not null, last text not null, ended text not null, failures integer not null
+    ) strict""",
+    """create table if not exists working (
+        export text primary key, last text not null, ended text not null, since text, failures integer not null
     ) strict""",
     """create table if not exists told (
         subject text not null, channel text not null, done integer not null, at real not null,
         primary key (subject, channel)
     ) strict, without rowid""",
 )
-
-
-def incident_key(export: str, since: datetime) -> str:
-    """Return what names an incident: the export and the logical time of the first run that failed."""
-    return f"{export}@{_text(since)}"
 
 
 @dataclass(frozen=True)
@@ -44,21 +42,29 @@ class Incident:
     export: str
     since: datetime
     """The logical time of the first failed run (UTC)."""
-    last: datetime
-    """The latest logical time that failed (UTC)."""
     failures: int
     """The failures so far, those of retried runs included."""
-    told: frozenset[str] = frozenset()
-    """The channels that were told of it; known once it is over."""
+    over: bool = False
+    """Whether it has succeeded since."""
 
     @property
     def key(self) -> str:
-        """The incident's name: the same for all its failures."""
-        return incident_key(self.export, self.since)
+        """The incident's name, the same for all its failures: the export and the time of the first run that failed."""
+        return f"{self.export}@{_text(self.since)}"
+
+    @property
+    def recovery(self) -> str:
+        """What is told when the export works again."""
+        return f"{self.key}#recovery"
 
 
 class Incidents:
-    """The open incidents, and which channels were told what, in a SQLite file."""
+    """The open incidents, and which channels were told what, in a SQLite file.
+
+    Those who watch for failures and for successes do not hear of them in the order in which they happened: what counts
+    is when a run ended, not when that was recorded. A failure that a recorded success has overtaken belongs to the
+    incident which that success ended.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,39 +72,66 @@ class Incidents:
             for table in TABLES:
                 database.execute(table)
 
-    def failed(self, export: str, logical_time: datetime) -> Incident:
+    def failed(self, export: str, logical_time: datetime, ended: datetime) -> Incident:
         """Record that a run failed; return the incident that it opened or belongs to."""
+        run = (export, _text(logical_time), _text(ended))
         with self._open() as database:
-            row = database.execute(
-                "insert into incidents values (?1, ?2, ?2, 1) on conflict (export) do update"
-                " set last = max(last, excluded.last), failures = failures + 1 returning *",
-                (export, _text(logical_time)),
+            over = database.execute(
+                "update working set since = coalesce(since, ?2), failures = failures + 1"
+                " where export = ?1 and last >= ?2 and ended >= ?3 returning since, failures",
+                run,
             ).fetchone()
-        return _incident(row)
+            if over is not None:
+                return _incident(export, *over, over=True)
+            row = database.execute(
+                "insert into failing values (?1, ?2, ?2, ?3, 1) on conflict (export) do update"
+                " set last = max(last, excluded.last), ended = max(ended, excluded.ended), failures = failures + 1"
+                " returning since, failures",
+                run,
+            ).fetchone()
+            incident = _incident(export, *row)
+            if incident.failures == 1:  # a time that failed, succeeded, and fails again: of that everybody is told
+                database.execute("delete from told where subject in (?, ?)", (incident.key, incident.recovery))
+        return incident
 
-    def succeeded(self, export: str, logical_time: datetime) -> Incident | None:
-        """Record that a run succeeded; return the incident that this ends, if there is one.
+    def succeeded(self, export: str, logical_time: datetime, ended: datetime) -> Incident | None:
+        """Record that a run succeeded; return the incident that this ends, if there is one, also when asked again.
 
         The success of a run for an earlier time, a backfill for instance, does not end what failed after it. After the
         end, a failure is a new incident, of which everybody is told.
         """
+        run = (export, _text(logical_time), _text(ended))
         with self._open() as database:
             row = database.execute(
-                "delete from incidents where export = ? and last <= ? returning *", (export, _text(logical_time))
+                "delete from failing where export = ? and last <= ? and ended <= ? returning since, failures", run
             ).fetchone()
-            if row is None:
-                return None
-            ended = _incident(row)
-            told = database.execute(
-                "delete from told where subject = ? returning channel, done", (ended.key,)
-            ).fetchall()
+            since, failures = row or (None, 0)
+            database.execute(
+                "insert into working values (?1, ?2, ?3, ?4, ?5) on conflict (export) do update"
+                " set last = ?2, ended = ?3, since = ?4, failures = ?5"
+                " where last <= ?2 and (last, ended) != (?2, ?3) or ?4 is not null",
+                (*run, since, failures),
+            )
+            row = database.execute(
+                "select since, failures from working where export = ? and last = ? and ended = ? and since not null",
+                run,
+            ).fetchone()
             database.execute("delete from told where at < ?", (time.time() - KEPT,))
-        return replace(ended, told=frozenset(channel for channel, done in told if done))
+        return _incident(export, *row, over=True) if row is not None else None
 
     def open(self) -> list[Incident]:
         """Return the open incidents, oldest first."""
         with self._open() as database:
-            return [_incident(row) for row in database.execute("select * from incidents order by since, export")]
+            rows = database.execute("select export, since, failures from failing order by since, export")
+            return [_incident(*row) for row in rows]
+
+    def told(self, subject: str, channel: str) -> bool:
+        """Return whether the channel was told of a subject."""
+        with self._open() as database:
+            row = database.execute(
+                "select 1 from told where subject = ? and channel = ? and done = 1", (subject, channel)
+            ).fetchone()
+        return row is not None
 
     def claim(self, subject: str, channel: str) -> bool:
         """Return whether the caller is the one to tell this channel of a subject, such as an incident's key.
@@ -147,6 +180,5 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _incident(row: tuple[str, str, str, int]) -> Incident:
-    export, since, last, failures = row
-    return Incident(export, datetime.fromisoformat(since), datetime.fromisoformat(last), failures)
+def _incident(export: str, since: str, failures: int, *, over: bool = False) -> Incident:
+    return Incident(export, datetime.fromisoformat(since), failures, over)

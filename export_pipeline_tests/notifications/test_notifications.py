@@ -19,6 +19,8 @@ from export_pipeline_tests.receiver import FAILURE, HOOK, MONDAY, TOKEN, Holder,
 from export_pipeline_tests.receiver import incidents as incidents
 from export_pipeline_tests.receiver import receiver as receiver
 
+DAY = timedelta(days=1)
+
 
 def test_what_arrives(receiver: Receiver, incidents: Incidents) -> None:
     assert notify(notifications(HOOK), FAILURE, incidents) == []
@@ -51,21 +53,53 @@ def test_once_per_incident_not_per_attempt(receiver: Receiver, incidents: Incide
     hooks = notifications({"webhook": {"url": receiver.url, "on": ["failure", "recovery", "success"]}})
     for attempt in range(3):
         notify(hooks, replace(FAILURE, run_id=f"run-{attempt}"), incidents)
-    notify(hooks, replace(FAILURE, logical_time=MONDAY + timedelta(days=1)), incidents)
+    notify(hooks, replace(FAILURE, logical_time=MONDAY + DAY, ended=MONDAY + DAY), incidents)
     assert len(receiver.got) == 1
-    works = Notice(kind="success", export="daily-costs", run_id="run-9", logical_time=MONDAY + timedelta(days=2))
+    works = Notice(
+        kind="success", export="daily-costs", run_id="run-9", logical_time=MONDAY + 2 * DAY, ended=MONDAY + 2 * DAY
+    )
     for _ in range(2):  # a sensor may see the same run twice
         notify(hooks, works, incidents)
-    notify(hooks, replace(FAILURE, logical_time=MONDAY + timedelta(days=3)), incidents)
+    notify(hooks, replace(FAILURE, logical_time=MONDAY + 3 * DAY, ended=MONDAY + 3 * DAY), incidents)
     types = [json.loads(body)["type"] for _, _, body in receiver.got]
     assert types == ["export.failure", "export.recovery", "export.success", "export.failure"]
     assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 4
 
 
+def test_a_failure_that_is_heard_of_after_the_success_leaves_nothing_open(
+    receiver: Receiver, incidents: Incidents
+) -> None:
+    hooks = notifications(
+        {"webhook": {"url": receiver.url, "on": ["failure", "recovery"]}},
+        {"webhook": {"url": f"{receiver.url}/recoveries", "on": "recovery"}},
+    )
+    works = Notice("success", "daily-costs", "run-9", MONDAY + DAY, MONDAY + DAY)
+    for _ in range(2):
+        for notice in (works, FAILURE, replace(FAILURE, run_id="run-2", ended=MONDAY + DAY / 2)):
+            assert notify(hooks, notice, incidents) == []
+    failure, recovery = (json.loads(body) for _, _, body in receiver.got)
+    assert (failure["type"], recovery["type"]) == ("export.failure", "export.recovery")
+    assert recovery["data"]["text"] == "export daily-costs works again; it had been failing since 2026-11-02 06:30 UTC"
+    assert "stage" in failure["data"]
+    assert "stage" not in recovery["data"]
+    assert incidents.open() == []
+
+
+def test_a_recovery_that_was_not_reached_is_told_when_the_success_is_seen_again(
+    receiver: Receiver, incidents: Incidents
+) -> None:
+    hooks = notifications({"webhook": {"url": receiver.url, "attempts": 1, "on": ["failure", "recovery"]}})
+    works = Notice("success", "daily-costs", "run-9", MONDAY + DAY, MONDAY + DAY)
+    receiver.replies = [(200, {}, ""), (503, {}, "")]
+    told = [len(notify(hooks, notice, incidents)) for notice in (FAILURE, works, works, works)]
+    assert told == [0, 1, 0, 0]
+    assert [json.loads(body)["type"] for _, _, body in receiver.got] == ["export.failure"] + 2 * ["export.recovery"]
+
+
 def test_each_is_told_of_what_it_wants(receiver: Receiver, incidents: Incidents) -> None:
     hooks = notifications(HOOK, {"webhook": {"url": receiver.url, "on": "recovery"}})
     notify(hooks, FAILURE, incidents)
-    notify(hooks, Notice("success", "daily-costs", "run-2", MONDAY), incidents)
+    notify(hooks, Notice("success", "daily-costs", "run-2", MONDAY, MONDAY), incidents)
     # the second wants only recoveries: it never heard of the failure, so there is none to tell it
     assert [json.loads(body)["type"] for _, _, body in receiver.got] == ["export.failure"]
 
@@ -123,7 +157,7 @@ def test_the_log(incidents: Incidents, caplog: pytest.LogCaptureFixture) -> None
     means = Means(log=logging.getLogger("runs"))
     notify(log, FAILURE, incidents, means)
     notify(log, FAILURE, incidents, means)
-    notify(log, Notice("success", "daily-costs", "run-3", MONDAY), incidents, means)
+    notify(log, Notice("success", "daily-costs", "run-3", MONDAY, MONDAY), incidents, means)
     failed = (
         "export daily-costs failed, failing since 2026-11-02 06:30 UTC:"
         " the store 'dashboard' is locked by another process"
