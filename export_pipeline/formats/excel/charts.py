@@ -119,9 +119,11 @@ class Chart(Options):
         def area(name: str) -> str:
             return _area(sheet, look.names.index(name), look.first, look.last(rows))
 
+        named = dict(zip(look.names, look.headers or look.names, strict=True))
+        drawn = [(named[name], area(name)) for name in self.values]
         row = look.options.first_row + int(below / _ROW_HEIGHT) + 1
         corner = f"{letters(min(len(look.names) + 1, MAX_COLUMNS - 1))}{row}"
-        return self._draw(sheet, area(self.x or ""), [(name, area(name)) for name in self.values], corner, below)
+        return self._draw(sheet, area(self.x or ""), drawn, corner, below)
 
     def add_summary(self, sheet: Worksheet, placed: Placed, right: int, below: float) -> float:
         """Put the chart of a pivot table onto its sheet, right of column `right`, like `add`."""

@@ -76,6 +76,13 @@ def test_without_header_the_first_row_is_drawn(tmp_path: Path) -> None:
     assert (chart.anchor._from.col, chart.anchor._from.row, chart.legend) == (7, 2, None)
 
 
+def test_series_are_called_as_the_headers_that_they_stand_under(tmp_path: Path) -> None:
+    charts = [{"x": "day", "values": ["n", "cost"]}]
+    form = Excel(charts=charts, columns={"cost": {"header": "Cost in $"}})
+    (chart,) = openpyxl.load_workbook(written(FRAME, tmp_path, form).path).active._charts
+    assert [series.tx.v for series in chart.series] == ["n", "Cost in $"]
+
+
 def test_the_same_charts_are_the_same_bytes(tmp_path: Path) -> None:
     form = Excel(charts=[{"x": "day", "values": ["n", "cost"], "colors": ["1F4E78"], "x_title": "Day"}])
     first = written(FRAME, tmp_path, form).sha256
