@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import polars as pl
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from export_pipeline.errors import ConfigError, did_you_mean
 from export_pipeline.formats.excel.names import letters
@@ -68,12 +68,20 @@ class Formula(Options):
         return self
 
 
+def _function(value: object) -> object:
+    """Tell those who wrote a text of their own in place of a function how to."""
+    if isinstance(value, str) and value not in _CODES:
+        way = "formula" if value.startswith("=") else "label"
+        raise ValueError(f"{value!r} is none of {', '.join(_CODES)}; for a {way} write {{{way}: {value!r}}}")
+    return value
+
+
 class Total(Options):
     """What stands below a column."""
 
     short: ClassVar[str | None] = "function"
 
-    function: Function | None = None
+    function: Annotated[Function | None, BeforeValidator(_function)] = None
     """`sum`, `average`, `count` (of cells with a value), `min` or `max` of the rows that a filter shows."""
     label: str | None = Field(None, max_length=255)
     """A text in place of a number."""

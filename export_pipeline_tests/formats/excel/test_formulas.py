@@ -166,6 +166,8 @@ def test_places_and_columns_that_are_none_are_refused(formula: dict[str, Any], s
         ({"formulas": [{"formula": "=1", "column": "x"}], "compact": True}, "leave out compact"),
         ({"formulas": [{"formula": "=1", "column": "x"}] * 2}, "two formulas"),
         ({"totals": {"price": "median"}}, "average"),
+        ({"totals": {"price": "Total"}}, "for a label write {label: 'Total'}"),
+        ({"totals": {"price": "=MAX({price})"}}, "for a formula write {formula: '=MAX({price})'}"),
         ({"totals": {"price": {}}}, "one of function"),
     ],
 )
