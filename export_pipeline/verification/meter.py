@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -64,11 +65,14 @@ class Meter:
         self._position, self._weight = f"{own} position", f"{own} weight"
         # A hash, because positions themselves add up: values at rows 2 and 3 would count as much as at 1 and 4.
         self._weigh = pl.col(self._position).cast(pl.UInt64).hash() | 1 if ordered else self._row_weight()
-        hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
-        self._products = {f"{own} {n}": found * pl.col(self._weight) for n, found in enumerate(hashes)}
+        self._hashes = [canonical(pl.col(name), dtype).hash() for name, dtype in self._schema.items()]
+        self._products = {f"{own} {n}": found * pl.col(self._weight) for n, found in enumerate(self._hashes)}
+
+    @cached_property
+    def _of_null(self) -> tuple[int, ...]:
+        """The hash of null in each column: columns of nulls alone are common, and one multiplication each."""
         nulls = pl.select(pl.lit(None, dtype=dtype).alias(name) for name, dtype in self._schema.items())
-        # Columns of nulls alone are common, and one multiplication each.
-        self._of_null = nulls.select(found.alias(str(n)) for n, found in enumerate(hashes)).row(0) if hashes else ()
+        return nulls.select(found.alias(str(n)) for n, found in enumerate(self._hashes)).row(0)
 
     def _row_weight(self) -> pl.Expr:
         """Return a hash of the whole row, for rows whose place is not known."""
@@ -172,8 +176,9 @@ class Meter:
         }
         weight, *sums = weighed.select(pl.col(self._weight).sum(), *full.values()).row(0)
         found = dict(zip(full, sums, strict=True))
+        of_nulls = self._of_null
         with self._lock:
-            for n, of_null in enumerate(self._of_null):
+            for n, of_null in enumerate(of_nulls):
                 self._sums[n] = (self._sums[n] + found.get(n, of_null * weight)) & MASK
 
 
