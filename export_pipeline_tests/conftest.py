@@ -25,12 +25,6 @@ def pytest_configure() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take long, so that none of them keeps one worker busy when all others are done."""
-    long = {item.path for item in items for name in ("server", "browser", "slow") if item.get_closest_marker(name)}
-    items.sort(key=lambda item: item.path not in long)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty ledger, once in each database that can hold one."""
