@@ -37,7 +37,7 @@ TABLES = (
 
 @dataclass(frozen=True)
 class Incident:
-    """An export that has failed and not succeeded since."""
+    """The failures of an export, from the first one to its next success."""
 
     export: str
     since: datetime
@@ -45,7 +45,7 @@ class Incident:
     failures: int
     """The failures so far, those of retried runs included."""
     over: bool = False
-    """Whether it has succeeded since."""
+    """Whether a success has ended it."""
 
     @property
     def key(self) -> str:
