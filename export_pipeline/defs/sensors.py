@@ -28,13 +28,14 @@ EVERY = 10
 def sensors(home: Home) -> list[dg.SensorDefinition]:
     """Return the sensors of a home folder."""
 
-    def tell(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-        return _tell(home, context, "success")
+    def tell(context: dg.RunStatusSensorContext) -> None:
+        _tell(home, context, "success")
 
-    def tell_failure(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+    def tell_failure(context: dg.RunStatusSensorContext) -> None:
         if context.dagster_run.tags.get("dagster/will_retry") == "true":
-            return dg.SkipReason(f"Run {context.dagster_run.run_id} is tried again.")
-        return _tell(home, context, "failure")
+            context.log.info(f"Run {context.dagster_run.run_id} is tried again.")
+        else:
+            _tell(home, context, "failure")
 
     def clean(_context: dg.SensorEvaluationContext) -> dg.SkipReason:
         swept = sweep(home.staging)
@@ -65,18 +66,22 @@ def sensors(home: Home) -> list[dg.SensorDefinition]:
     ]
 
 
-def _tell(home: Home, context: dg.RunStatusSensorContext, kind: Kind) -> dg.SkipReason | None:
+def _tell(home: Home, context: dg.RunStatusSensorContext, kind: Kind) -> None:
+    """Tell of one run.
+
+    That nobody is to be told is no SkipReason: a tick looks at several runs, and one that skips some of them and not
+    others is an error to Dagster, which then looks at the same runs for ever.
+    """
     run = context.dagster_run
     plan = plans.stored(context.instance, run.run_id)
     export = run.tags.get(labels.EXPORT) or (plan.export if plan is not None else run.job_name)
     told = _notifications(home, export, plan)
     if not told:
-        return dg.SkipReason(f"Nobody is to be told of {export}.")
+        return
     notice = _notice(context, run, export, kind, plan)
     errors = notify(told, notice, Incidents(home.create().root / INCIDENTS), Means(log=context.log))
     for error in errors:
         context.log.error(str(error))
-    return None
 
 
 def _notifications(home: Home, export: str, plan: Plan | None) -> list[AnyNotification]:

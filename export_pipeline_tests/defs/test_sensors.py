@@ -27,7 +27,7 @@ def instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-def ran(instance: dg.DagsterInstance, *, well: bool) -> dg.DagsterRun:
+def ran(instance: dg.DagsterInstance, *, well: bool, name: str = "daily") -> dg.DagsterRun:
     """Run a job called as the export; it has no plan, as those that fail before it, but a time if it ends well."""
 
     @dg.op
@@ -35,7 +35,7 @@ def ran(instance: dg.DagsterInstance, *, well: bool) -> dg.DagsterRun:
         if not well:
             raise dg.Failure("there is no file")
 
-    @dg.job(name="daily")
+    @dg.job(name=name)
     def job() -> None:
         work()
 
@@ -88,3 +88,18 @@ def test_a_failure_that_is_heard_of_after_the_success_opens_nothing(
     assert Incidents(at.root / INCIDENTS).open() == []
     hear(at, instance, ran(instance, well=False).run_id)
     assert [incident.export for incident in Incidents(at.root / INCIDENTS).open()] == ["daily"]
+
+
+@pytest.mark.parametrize("well", [False, True])
+@pytest.mark.parametrize("names", [["other", "daily"], ["daily", "other"], ["other", "other"], ["daily", "daily"]])
+def test_a_tick_may_look_at_runs_of_which_some_are_told(
+    names: list[str], well: bool, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    at = home(tmp_path, {"daily": EXPORT, "other": "source: {files: commands.parquet}\n"})
+    sensor = sensors(at)[well]
+    begun = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
+    for name in names:
+        ran(instance, well=well, name=name)
+    tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=begun.cursor))
+    assert [reaction.error for reaction in tick.dagster_run_reactions or ()] == [None, None]
+    assert tick.cursor != begun.cursor
